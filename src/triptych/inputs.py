@@ -1,0 +1,71 @@
+"""What a model is fed: one batch of token sequences with their pictures.
+
+Only the processor makes these, so training, generation, evaluation and inspection feed a model
+the same bytes for the same messages. A panel never sees this structure; fusions take it apart.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from triptych.shapes import Grid, PositionIds, TokenIds, TokenMask
+
+IGNORED = -100
+"""Label of a position whose next-token prediction is not trained on."""
+
+PREFIX_BRANCH = 0
+"""Branch id of tokens that every branch of a sequence can see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSpan:
+    """Where one picture stands in the batch."""
+
+    batch_index: int
+    start: int
+    """Position of the first reserved slot (or of the marker, for fusions that keep pictures
+    outside the sequence)."""
+    num_slots: int
+    """Token positions reserved in the sequence."""
+    token_grid: Grid | None
+    """How the picture's visual tokens lie, where they still lie on a grid."""
+    num_frames: int = 1
+    """Temporal slices; 1 for a still picture."""
+    sample_id: str = ""
+    """Names the sample in error messages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInputs:
+    """One batch: sequences, the pictures inside them, and what is to be learned."""
+
+    token_ids: TokenIds
+    token_mask: TokenMask
+    """False on padding."""
+    position_ids: PositionIds
+    images: tuple[Tensor, ...] = ()
+    """Per picture, in order of appearance: pixels `channel height width` (or
+    `frame channel height width`); or cached features, see `images_are_features`."""
+    images_are_features: bool = False
+    """True when `images` holds frozen vision features, `row col vision_dim`, not pixels."""
+    spans: tuple[ImageSpan, ...] = ()
+    """Per picture of `images`, where it stands."""
+    labels: Int[Tensor, "batch token"] | None = None
+    """The token itself where it is to be predicted (from the position before), else IGNORED.
+    Not shifted."""
+    branches: Int[Tensor, "batch token"] | None = None
+    """For sequences that share a beginning: 0 on the shared prefix, n on the n-th continuation.
+    A continuation sees the prefix and itself, so several answers to one picture cost its tokens
+    once. None means one plain sequence a row."""
+
+    def to(self, device: torch.device | str) -> "ModelInputs":
+        """The same inputs on another device."""
+        moved: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                moved[field.name] = value.to(device)
+        return replace(self, images=tuple(image.to(device) for image in self.images), **moved)

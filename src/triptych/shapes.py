@@ -1,0 +1,64 @@
+"""The legend of axis names, and the tensors that cross a panel boundary.
+
+    batch      sequences of tokens                 row, col    cells of one image's patch grid
+    image      pictures of the whole batch         prefix      class tokens in front of the grid
+    token      positions of a sequence             visual      visual tokens of one image
+    query, key positions on the two sides of       head        attention heads
+               an attention                        vocab       entries of the vocabulary
+    *_dim      widths: vision_dim, language_dim, head_dim
+
+Masks are boolean and True means keep (may be attended, is a real token). A video is a run of
+images that share one grid, one image per temporal slice.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, cat
+
+Pixels: TypeAlias = Float[Tensor, "image *frame channel height width"]
+"""Normalised pictures of one size. The frame axis exists only for encoders that fold several
+video frames into one patch."""
+
+VisualTokens: TypeAlias = Float[Tensor, "image visual language_dim"]
+TokenIds: TypeAlias = Int[Tensor, "batch token"]
+TokenMask: TypeAlias = Bool[Tensor, "batch token"]
+Embeddings: TypeAlias = Float[Tensor, "batch token language_dim"]
+Logits: TypeAlias = Float[Tensor, "batch token vocab"]
+AttentionMask: TypeAlias = Bool[Tensor, "#batch #head #query key"]
+PositionIds: TypeAlias = Int[Tensor, "*axis batch token"]
+"""One position a token, or three (temporal, row, column) stacked in front for M-RoPE."""
+
+
+class Grid(NamedTuple):
+    """How the patches of one picture lie: rows and columns, plus class tokens in front."""
+
+    rows: int
+    cols: int
+    prefix: int = 0
+
+    @property
+    def num_tokens(self) -> int:
+        return self.rows * self.cols + self.prefix
+
+
+@dataclass(frozen=True, slots=True)
+class VisionFeatures:
+    """What a vision panel says about pictures of one size."""
+
+    cells: Float[Tensor, "image row col vision_dim"]
+    """One vector a patch, in reading order on the grid."""
+
+    prefix: Float[Tensor, "image prefix vision_dim"]
+    """Vectors that belong to no cell (the class token); the axis may have length zero."""
+
+    @property
+    def grid(self) -> Grid:
+        _, rows, cols, _ = self.cells.shape
+        return Grid(rows, cols, self.prefix.shape[1])
+
+    def sequence(self) -> Float[Tensor, "image position vision_dim"]:
+        """Prefix first, then the cells row by row."""
+        return cat([self.prefix, rearrange(self.cells, "i row col d -> i (row col) d")], dim=1)
