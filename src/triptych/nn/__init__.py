@@ -1,0 +1,1 @@
+"""Layers that the panels share; nothing here knows what a picture or a word is."""
