@@ -1,58 +1,81 @@
-"""The pre-norm transformer block.
+"""The pre-norm transformer block that every panel stacks.
 
-    hidden -+-> norm_1 -> attention -> scale_1 -> dropout -(+)-+-> norm_2 -> mlp -> scale_2 -(+)->
-            '-----------------------------------------------'  '---------------------------'
+    hidden
+      |----- norm_1 -- attention -- [scale_1] -- dropout --.
+      + <--------------------------------------------------'
+      |----- norm_2 -- mlp -------- [scale_2] -- dropout --.
+      + <--------------------------------------------------'
+    hidden
+
+On Layer Normalization in the Transformer Architecture: https://arxiv.org/abs/2002.04745
+Layer scale (CaiT): https://arxiv.org/abs/2103.17239
 """
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from triptych.nn.attention import Attention
 from triptych.nn.cache import LayerCache
 from triptych.nn.mlp import MLP, GatedMLP
-from triptych.nn.norm import Norm, make_norm
+from triptych.nn.norm import NormKind, make_norm
 from triptych.nn.rotary import Rotation
-from triptych.shapes import AttentionMask, Embeddings
+from triptych.shapes import AttentionMask
 
 
 class Block(nn.Module):
-    """Attention, then an MLP, each normalised before and added to what came in."""
+    """Attention, then MLP, each on a normalised copy and added back."""
 
     def __init__(
         self,
-        dim: int,
         attention: Attention,
         mlp: MLP | GatedMLP,
         *,
-        norm: Norm = "layer",
+        norm: NormKind = "layer",
         norm_eps: float = 1e-6,
         layer_scale: float | None = None,
         dropout: float = 0.0,
     ) -> None:
-        """`layer_scale` is the initial value of a learned factor on each branch, None for none."""
+        """`layer_scale` is the initial value of a learned factor on each channel of both
+        branches; `dropout` drops channels of both branches before they are added back."""
         super().__init__()
+        dim = attention.dim
         self.norm_1 = make_norm(norm, dim, norm_eps)
         self.attention = attention
         self.norm_2 = make_norm(norm, dim, norm_eps)
         self.mlp = mlp
+        self.scale_1 = _layer_scale(dim, layer_scale)
+        self.scale_2 = _layer_scale(dim, layer_scale)
         self.dropout = nn.Dropout(dropout)
-        self.scale_1 = self.scale_2 = None
-        if layer_scale is not None:
-            self.scale_1 = nn.Parameter(torch.full((dim,), layer_scale))
-            self.scale_2 = nn.Parameter(torch.full((dim,), layer_scale))
 
     def forward(
         self,
-        hidden: Embeddings,
+        hidden: Float[Tensor, "batch token dim"],
         *,
+        context: Float[Tensor, "batch key context_dim"] | None = None,
         mask: AttentionMask | None = None,
         is_causal: bool = False,
         rotation: Rotation | None = None,
         cache: LayerCache | None = None,
-    ) -> Embeddings:
-        branch = self.attention(
-            self.norm_1(hidden), mask=mask, is_causal=is_causal, rotation=rotation, cache=cache
+    ) -> Float[Tensor, "batch token dim"]:
+        """The arguments are those of `Attention`."""
+        mixed = self.attention(
+            self.norm_1(hidden),
+            context=context,
+            mask=mask,
+            is_causal=is_causal,
+            rotation=rotation,
+            cache=cache,
         )
-        hidden = hidden + self.dropout(branch if self.scale_1 is None else self.scale_1 * branch)
-        branch = self.mlp(self.norm_2(hidden))
-        return hidden + self.dropout(branch if self.scale_2 is None else self.scale_2 * branch)
+        hidden = hidden + self.dropout(_scaled(mixed, self.scale_1))
+        return hidden + self.dropout(_scaled(self.mlp(self.norm_2(hidden)), self.scale_2))
+
+
+def _layer_scale(dim: int, initial: float | None) -> nn.Parameter | None:
+    return None if initial is None else nn.Parameter(torch.full((dim,), initial))
+
+
+def _scaled(
+    branch: Float[Tensor, "batch token dim"], scale: Float[Tensor, " dim"] | None
+) -> Float[Tensor, "batch token dim"]:
+    return branch if scale is None else branch * scale

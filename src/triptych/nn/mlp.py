@@ -1,37 +1,51 @@
-"""Feed-forward layers, and the activations that published models use."""
+"""The feed-forward half of a transformer block.
 
-from typing import Literal
+GELU: https://arxiv.org/abs/1606.08415
+Squared ReLU (Primer): https://arxiv.org/abs/2109.08668
+SwiGLU: https://arxiv.org/abs/2002.05202
+"""
 
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "squared_relu", "silu"]
+Activation: TypeAlias = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "squared_relu", "silu"]
 
 
-def activate(hidden: Float[Tensor, "*axis dim"], name: Activation) -> Float[Tensor, "*axis dim"]:
-    """Apply an activation by name.
+def activate(x: Float[Tensor, "*axis"], name: Activation) -> Float[Tensor, "*axis"]:
+    """Apply an activation by name."""
+    return _ACTIVATIONS[name](x)
 
-    `gelu` is exact (erf), `gelu_tanh` its tanh form (SigLIP, T5's gelu_new), `quick_gelu` is
-    x * sigmoid(1.702 x) (OpenAI's CLIP, Qwen2-VL), `squared_relu` is relu(x)^2 (Flamingo).
-    """
-    match name:
-        case "gelu":
-            return functional.gelu(hidden)
-        case "gelu_tanh":
-            return functional.gelu(hidden, approximate="tanh")
-        case "quick_gelu":
-            return hidden * (1.702 * hidden).sigmoid()
-        case "relu":
-            return functional.relu(hidden)
-        case "squared_relu":
-            return functional.relu(hidden).square()
-        case "silu":
-            return functional.silu(hidden)
+
+def _gelu_tanh(x: Tensor) -> Tensor:
+    return functional.gelu(x, approximate="tanh")
+
+
+def _quick_gelu(x: Tensor) -> Tensor:
+    # The approximation OpenAI's CLIP was trained with; its weights need it, not the exact GELU.
+    return x * torch.sigmoid(1.702 * x)
+
+
+def _squared_relu(x: Tensor) -> Tensor:
+    return functional.relu(x).square()
+
+
+_ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "gelu": functional.gelu,
+    "gelu_tanh": _gelu_tanh,
+    "quick_gelu": _quick_gelu,
+    "relu": functional.relu,
+    "squared_relu": _squared_relu,
+    "silu": functional.silu,
+}
 
 
 class MLP(nn.Module):
-    """Two matrices with an activation between them."""
+    """Widen, activate, narrow."""
 
     def __init__(
         self,
@@ -45,7 +59,7 @@ class MLP(nn.Module):
         super().__init__()
         self.activation: Activation = activation
         self.up = nn.Linear(dim, hidden_dim, bias=bias)
-        self.down = nn.Linear(hidden_dim, dim if out_dim is None else out_dim, bias=bias)
+        self.down = nn.Linear(hidden_dim, out_dim or dim, bias=bias)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Float[Tensor, "*axis dim"]) -> Float[Tensor, "*axis out_dim"]:
@@ -53,26 +67,16 @@ class MLP(nn.Module):
 
 
 class GatedMLP(nn.Module):
-    """down(activation(gate(x)) * up(x)); with silu this is SwiGLU.
-
-    https://arxiv.org/abs/2002.05202
-    """
+    """Widen twice, let one half (activated) gate the other, narrow; SwiGLU with silu."""
 
     def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        activation: Activation = "silu",
-        bias: bool = False,
-        dropout: float = 0.0,
+        self, dim: int, hidden_dim: int, activation: Activation = "silu", bias: bool = False
     ) -> None:
         super().__init__()
         self.activation: Activation = activation
         self.gate = nn.Linear(dim, hidden_dim, bias=bias)
         self.up = nn.Linear(dim, hidden_dim, bias=bias)
         self.down = nn.Linear(hidden_dim, dim, bias=bias)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Float[Tensor, "*axis dim"]) -> Float[Tensor, "*axis dim"]:
-        gated = activate(self.gate(hidden), self.activation) * self.up(hidden)
-        return self.down(self.dropout(gated))
+        return self.down(activate(self.gate(hidden), self.activation) * self.up(hidden))

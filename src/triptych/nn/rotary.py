@@ -1,11 +1,11 @@
-"""Rotary positions: turn each pair of query and key numbers by an angle that grows with position.
+"""Rotary positions: turn pairs of channels by an angle proportional to the position.
 
-    angle = position * theta ** (-2 i / head_dim)          for pair i of head_dim / 2
+The two channels of a pair lie half a head apart ("rotate-half"), so the angles of a token are
+`head_dim / 2` numbers written twice. Angles are computed in float32 whatever the model runs in:
+in bfloat16 neighbouring positions beyond 256 would coincide.
 
-A pair is (i, i + head_dim / 2), the rotate-half convention of published Llama and Qwen weights.
-Text has one position a token, patches two (row, column), and M-RoPE three (time, row, column).
-
-RoPE: https://arxiv.org/abs/2104.09864. M-RoPE: https://arxiv.org/abs/2409.12191 (section 2.1)
+RoFormer: https://arxiv.org/abs/2104.09864
+Qwen2-VL (two- and three-dimensional positions): https://arxiv.org/abs/2409.12191
 """
 
 from collections.abc import Sequence
@@ -15,43 +15,37 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from triptych.errors import ConfigError, ShapeError
+
 Rotation: TypeAlias = tuple[
     Float[Tensor, "#batch token head_dim"], Float[Tensor, "#batch token head_dim"]
 ]
-"""Cosine and sine of every angle, float32, the angles of a pair standing in both halves."""
-
-
-def frequencies(
-    head_dim: int, theta: float, device: torch.device | str | None = None
-) -> Float[Tensor, " pair"]:
-    """Angle per unit of position for each pair, largest first."""
-    exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device=device) / head_dim
-    return 1.0 / theta**exponents
+"""Cosines and sines, float32; the two halves of `head_dim` are equal. Batch may be 1."""
 
 
 def rotation_1d(position_ids: Int[Tensor, "batch token"], head_dim: int, theta: float) -> Rotation:
-    """The rotation of plain positions."""
-    angles = position_ids[..., None].float() * frequencies(head_dim, theta, position_ids.device)
-    return _duplicated(angles)
+    """Angles of ordinary text positions."""
+    return _rotation(position_ids[..., None] * _frequencies(head_dim, theta, position_ids.device))
 
 
 def rotation_2d(
-    rows: int,
-    cols: int,
-    head_dim: int,
-    theta: float,
-    device: torch.device | str | None = None,
+    rows: int, cols: int, head_dim: int, theta: float, device: torch.device | str | None = None
 ) -> Rotation:
-    """The rotation of a grid of patches in reading order.
+    """Angles of a `rows` x `cols` patch grid in reading order.
 
-    Half of the pairs turn with the row, half with the column, each with the frequencies of a head
-    of half the width (Qwen2-VL's vision panel).
+    The first half of the angles turns with the row, the second with the column, both counting
+    patches from 0 through the same `head_dim / 4` frequencies.
+
+    Raises:
+        ConfigError: `head_dim` is not a multiple of 4.
     """
-    each = frequencies(head_dim // 2, theta, device)
+    if head_dim % 4:
+        raise ConfigError(f"two-dimensional rotary needs a head_dim in fours, got {head_dim}")
+    frequencies = _frequencies(head_dim // 2, theta, device)
     row = torch.arange(rows, device=device).repeat_interleave(cols)
     col = torch.arange(cols, device=device).repeat(rows)
-    angles = torch.cat([row[:, None].float() * each, col[:, None].float() * each], dim=-1)
-    return _duplicated(angles[None])
+    angles = torch.cat([row[:, None] * frequencies, col[:, None] * frequencies], dim=-1)
+    return _rotation(angles[None])
 
 
 def rotation_mrope(
@@ -60,58 +54,92 @@ def rotation_mrope(
     theta: float,
     sections: tuple[int, int, int],
 ) -> Rotation:
-    """The rotation of (time, row, column) positions.
+    """Angles of M-RoPE: the first frequencies turn with time, then with rows, then with columns.
 
-    The pairs are divided in order: the first `sections[0]` turn with time, the next with the row,
-    the last with the column. Equal positions on all axes give exactly `rotation_1d`.
+    `sections` says how many frequencies each of the three has (16, 24, 24 in Qwen2-VL). Tokens
+    whose three positions are equal, as text has, get the angles of `rotation_1d`.
+
+    Raises:
+        ConfigError: the sections do not add up to `head_dim / 2`.
     """
-    angles = position_ids[..., None].float() * frequencies(head_dim, theta, position_ids.device)
-    parts = angles.split(list(sections), dim=-1)
-    return _duplicated(torch.cat([part[axis] for axis, part in enumerate(parts)], dim=-1))
+    if sum(sections) * 2 != head_dim:
+        raise ConfigError(
+            f"M-RoPE sections {sections} add up to {sum(sections)} frequencies, "
+            f"a head_dim of {head_dim} has {head_dim // 2}"
+        )
+    frequencies = torch.split(_frequencies(head_dim, theta, position_ids.device), list(sections))
+    parts = [ids[..., None] * part for ids, part in zip(position_ids, frequencies, strict=True)]
+    return _rotation(torch.cat(parts, dim=-1))
+
+
+def _frequencies(
+    head_dim: int, theta: float, device: torch.device | str | None
+) -> Float[Tensor, " half_dim"]:
+    """Radians a position, falling from 1 to almost 1 / theta."""
+    exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device=device) / head_dim
+    return 1.0 / theta**exponents
+
+
+def _rotation(angles: Float[Tensor, "batch token half_dim"]) -> Rotation:
+    twice = torch.cat([angles, angles], dim=-1)
+    return twice.cos(), twice.sin()
 
 
 def apply_rotation(
     x: Float[Tensor, "batch head token head_dim"], rotation: Rotation
 ) -> Float[Tensor, "batch head token head_dim"]:
-    """Turn every pair of `x`; computed in float32, returned in the precision of `x`."""
-    cos, sin = (each[:, None] for each in rotation)
-    wide = x.float()
-    first, second = wide.chunk(2, dim=-1)
-    turned = torch.cat([-second, first], dim=-1)
-    return (wide * cos + turned * sin).to(x.dtype)
+    """Turn queries or keys; computed in float32, returned in the dtype of `x`."""
+    half = x.shape[-1] // 2
+    cos, sin = (part[:, None, :, :half] for part in rotation)
+    first, second = x[..., :half], x[..., half:]
+    turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+    return turned.to(x.dtype)
 
 
 def multimodal_positions(
     num_tokens: int, blocks: Sequence[tuple[int, int, int, int]]
 ) -> Int[Tensor, "3 token"]:
-    """M-RoPE positions of a sequence with vision blocks (start, frames, rows, cols).
+    """M-RoPE position ids (time, row, column) of one sequence of text and pictures.
 
-        tokens   a b <  v v v v v v  > c d         a block of 1 frame, 2 rows, 3 columns
-        time     0 1 2  3 3 3 3 3 3  6 7 8
-        row      0 1 2  3 3 3 4 4 4  6 7 8
-        column   0 1 2  3 4 5 3 4 5  6 7 8
+    Each block is `(start, frames, rows, cols)`: where its visual tokens begin in the sequence
+    and how they lie, in the order time, row, column. Text counts up with three equal ids. A block
+    that begins at position p gets p + its frame, row and column, and the text after it goes on
+    from the largest id so far plus one:
 
-    Text has equal positions on all axes. A block that starts at p has time p + frame, row p + row,
-    column p + col; the text after it goes on at the largest of all these plus one. (transformers
-    5.23 leaves the frames out of that maximum, so after a video longer than it is high and wide
-    its positions differ from the paper's, which are these.)
+        two words, a mark, a 2 x 3 picture, a mark, two words
+        time  0 1 2  3 3 3 3 3 3  6 7 8
+        row   0 1 2  3 3 3 4 4 4  6 7 8
+        col   0 1 2  3 4 5 3 4 5  6 7 8
+
+    This is the rule of the paper (section 2.1) and of transformers 4. transformers 5.23 goes on
+    from p + max(rows, cols) and forgets the frames, so that after a video longer than it is wide
+    the text repeats positions the video already used; we depart from it there.
+
+    Raises:
+        ShapeError: a block overlaps the one before it or does not fit in the sequence.
     """
-    columns: list[Tensor] = []
-    used, next_position = 0, 0
-    for start, frames, rows, cols in sorted(blocks):
-        text = torch.arange(next_position, next_position + start - used)
-        columns.append(text.expand(3, -1))
-        next_position += start - used
-        block = torch.cartesian_prod(
-            torch.arange(frames), torch.arange(rows), torch.arange(cols)
-        ).reshape(-1, 3)
-        columns.append(block.T + next_position)
-        next_position += max(frames, rows, cols)
-        used = start + frames * rows * cols
-    rest = torch.arange(next_position, next_position + num_tokens - used)
-    return torch.cat([*columns, rest.expand(3, -1)], dim=1)
+    parts: list[Tensor] = []
+    filled, position = 0, 0
+    for start, frames, rows, cols in blocks:
+        end = start + frames * rows * cols
+        if start < filled or end > num_tokens:
+            raise ShapeError(
+                f"a {frames} x {rows} x {cols} block at token {start} does not fit between "
+                f"token {filled} and the end of the {num_tokens} tokens"
+            )
+        parts.append(_text_positions(position, start - filled))
+        position += start - filled
+        parts.append(position + _block_positions(frames, rows, cols))
+        position += max(frames, rows, cols)
+        filled = end
+    parts.append(_text_positions(position, num_tokens - filled))
+    return torch.cat(parts, dim=1)
 
 
-def _duplicated(angles: Float[Tensor, "batch token pair"]) -> Rotation:
-    both = torch.cat([angles, angles], dim=-1)
-    return both.cos(), both.sin()
+def _text_positions(start: int, num_tokens: int) -> Int[Tensor, "3 token"]:
+    return torch.arange(start, start + num_tokens).expand(3, -1)
+
+
+def _block_positions(frames: int, rows: int, cols: int) -> Int[Tensor, "3 visual"]:
+    axes = [torch.arange(length) for length in (frames, rows, cols)]
+    return torch.stack([axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij")])
