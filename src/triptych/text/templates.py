@@ -1,0 +1,130 @@
+"""The chat templates of the built-in architectures, and the special tokens they write."""
+
+from triptych.text.template import ChatTemplate
+
+QWEN2_VL_SPECIALS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|object_ref_start|>",
+    "<|object_ref_end|>",
+    "<|box_start|>",
+    "<|box_end|>",
+    "<|quad_start|>",
+    "<|quad_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
+"""Special tokens of Qwen2-VL in the order of their ids (151643 to 151656 as published)."""
+
+QWEN2_VL = ChatTemplate(
+    source="""\
+{%- if messages[0].role != "system" -%}
+{{ "<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n" }}
+{%- endif -%}
+{%- for message in messages -%}
+{{ "<|im_start|>" + message.role + "\\n" }}
+{%- if message.content is string -%}
+{{ message.content }}
+{%- else -%}
+{%- for part in message.content -%}
+{%- if part.type == "image" -%}
+{{ "<|vision_start|><|image_pad|><|vision_end|>" }}
+{%- else -%}
+{{ part.text }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{{ "<|im_end|>\\n" }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{ "<|im_start|>assistant\\n" }}
+{%- endif -%}
+""",
+    end_tokens=("<|im_end|>", "<|endoftext|>"),
+    image_token="<|image_pad|>",
+)
+"""ChatML with pictures between vision marks; a default system message when there is none."""
+
+_CONTENT = """\
+{%- macro said(message) -%}
+{%- if message.content is string -%}
+{{ message.content }}
+{%- else -%}
+{%- for part in message.content -%}
+{%- if part.type == "image" -%}
+{{ image }}
+{%- else -%}
+{{ part.text }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{%- endmacro -%}
+"""
+
+
+def _content(image_token: str, after_image: str) -> str:
+    return _CONTENT.replace("{{ image }}", f'{{{{ "{image_token}{after_image}" }}}}')
+
+
+VICUNA = ChatTemplate(
+    source=_content("<image>", "\\n")
+    + """\
+{{- bos_token -}}
+{%- if messages[0].role != "system" -%}
+{{ "A chat between a curious user and an artificial intelligence assistant. " }}
+{{- "The assistant gives helpful, detailed, and polite answers to the user's questions. " }}
+{%- endif -%}
+{%- for message in messages -%}
+{%- if message.role == "system" -%}
+{{ said(message) + " " }}
+{%- elif message.role == "user" -%}
+{{ "USER: " + said(message) + " " }}
+{%- else -%}
+{{ "ASSISTANT: " + said(message) + eos_token }}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{ "ASSISTANT:" }}
+{%- endif -%}
+""",
+    end_tokens=("</s>",),
+    image_token="<image>",
+    bos_token="<s>",
+)
+"""The conversation format of Vicuna, which LLaVA-1.5 was tuned with."""
+
+PLAIN_CAPTION = ChatTemplate(
+    source=_content("<image>", "")
+    + """\
+{%- for message in messages -%}
+{%- if message.role == "assistant" -%}
+{{ said(message) + eos_token }}
+{%- else -%}
+{{ said(message) }}
+{%- endif -%}
+{%- endfor -%}
+""",
+    end_tokens=("<end>",),
+    image_token="<image>",
+)
+"""Pictures, then the prompt if there is one, then the answer and an end token; no roles."""
+
+FLAMINGO = ChatTemplate(
+    source=_content("<image>", "")
+    + """\
+{%- for message in messages -%}
+{%- if message.role == "assistant" -%}
+{{ said(message) + eos_token }}
+{%- else -%}
+{{ said(message) }}
+{%- endif -%}
+{%- endfor -%}
+""",
+    end_tokens=("<EOC>",),
+    image_token="<image>",
+)
+"""A marker for each picture, the text that belongs to it, and an end-of-chunk token."""
