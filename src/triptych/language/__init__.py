@@ -9,6 +9,16 @@ from triptych.language.decoder import (
     LearnedPositionsConfig,
     RotaryConfig,
 )
+from triptych.language.sizes import (
+    llama_7b,
+    mistral_7b,
+    opt_2_7b,
+    qwen2_1_5b,
+    qwen2_7b,
+    qwen2_72b,
+    smollm_360m,
+    with_mrope,
+)
 
 LanguageConfig: TypeAlias = DecoderConfig
 
@@ -19,4 +29,12 @@ __all__ = [
     "LanguageConfig",
     "LearnedPositionsConfig",
     "RotaryConfig",
+    "llama_7b",
+    "mistral_7b",
+    "opt_2_7b",
+    "qwen2_1_5b",
+    "qwen2_7b",
+    "qwen2_72b",
+    "smollm_360m",
+    "with_mrope",
 ]

@@ -18,11 +18,12 @@ from torch.nn.functional import scaled_dot_product_attention
 from triptych.errors import ConfigError, ShapeError
 from triptych.nn.cache import LayerCache
 from triptych.nn.masks import causal_mask
-from triptych.nn.norm import make_norm
+from triptych.nn.norm import RMSNorm, make_norm
 from triptych.nn.rotary import Rotation, apply_rotation
 from triptych.shapes import AttentionMask
 
-QKNorm: TypeAlias = Literal["none", "rms", "layer"]
+QKNorm: TypeAlias = Literal["none", "rms", "layer", "rms_width"]
+"""Normalisation of queries and keys: none, of each head, or of all heads as one vector."""
 
 
 class Attention(nn.Module):
@@ -45,7 +46,7 @@ class Attention(nn.Module):
     ) -> None:
         """`head_dim` defaults to an equal share of `dim`, `key_bias` to `qkv_bias`.
 
-        `qk_norm` normalises each head of queries and keys; `dropout` drops attention weights.
+        `dropout` drops attention weights.
 
         Raises:
             ConfigError: the heads do not divide the width, or the key heads the query heads.
@@ -68,11 +69,9 @@ class Attention(nn.Module):
         self.key = nn.Linear(source_dim, kv_dim, bias=has_key_bias)
         self.value = nn.Linear(source_dim, kv_dim, bias=qkv_bias)
         self.out = nn.Linear(num_heads * self.head_dim, dim, bias=out_bias)
-        self.query_norm: nn.Module | None = None
-        self.key_norm: nn.Module | None = None
-        if qk_norm != "none":
-            self.query_norm = make_norm(qk_norm, self.head_dim, qk_norm_eps)
-            self.key_norm = make_norm(qk_norm, self.head_dim, qk_norm_eps)
+        self.norm_spans_heads = qk_norm == "rms_width"
+        self.query_norm = _qk_norm(qk_norm, num_heads, self.head_dim, qk_norm_eps)
+        self.key_norm = _qk_norm(qk_norm, self.num_kv_heads, self.head_dim, qk_norm_eps)
 
     def forward(
         self,
@@ -110,9 +109,7 @@ class Attention(nn.Module):
         self, hidden: Float[Tensor, "batch query dim"], rotation: Rotation | None = None
     ) -> Float[Tensor, "batch head query head_dim"]:
         """Queries as they are compared with keys: normalised and turned."""
-        query = _split_heads(self.query(hidden), self.num_heads)
-        if self.query_norm is not None:
-            query = self.query_norm(query)
+        query = self._heads(self.query(hidden), self.num_heads, self.query_norm)
         return query if rotation is None else apply_rotation(query, rotation)
 
     def keys_and_values(
@@ -121,11 +118,19 @@ class Attention(nn.Module):
         Float[Tensor, "batch kv_head key head_dim"], Float[Tensor, "batch kv_head key head_dim"]
     ]:
         """Keys (normalised and turned) and values of the tokens attended to."""
-        key = _split_heads(self.key(source), self.num_kv_heads)
-        value = _split_heads(self.value(source), self.num_kv_heads)
-        if self.key_norm is not None:
-            key = self.key_norm(key)
+        key = self._heads(self.key(source), self.num_kv_heads, self.key_norm)
+        value = self._heads(self.value(source), self.num_kv_heads, None)
         return (key if rotation is None else apply_rotation(key, rotation)), value
+
+    def _heads(
+        self, x: Float[Tensor, "batch token width"], num_heads: int, norm: nn.Module | None
+    ) -> Float[Tensor, "batch head token head_dim"]:
+        if norm is not None and self.norm_spans_heads:
+            x = norm(x)
+        heads = x.view(*x.shape[:2], num_heads, self.head_dim)
+        if norm is not None and not self.norm_spans_heads:
+            heads = norm(heads)
+        return heads.transpose(1, 2)
 
     def _cached_context(
         self, context: Float[Tensor, "batch key context_dim"], cache: LayerCache
@@ -142,11 +147,14 @@ class Attention(nn.Module):
         return cache.keys, cache.values
 
 
-def _split_heads(
-    x: Float[Tensor, "batch token width"], num_heads: int
-) -> Float[Tensor, "batch head token head_dim"]:
-    batch, num_tokens, _ = x.shape
-    return x.view(batch, num_tokens, num_heads, -1).transpose(1, 2)
+def _qk_norm(
+    kind: QKNorm, num_heads: int, head_dim: int, eps: float
+) -> RMSNorm | nn.LayerNorm | None:
+    if kind == "none":
+        return None
+    if kind == "rms_width":
+        return make_norm("rms", num_heads * head_dim, eps)
+    return make_norm(kind, head_dim, eps)
 
 
 def attend(

@@ -37,20 +37,20 @@ def causal_mask(
 def window_mask(
     num_query: int, num_key: int, window: int, device: Device = None
 ) -> Bool[Tensor, "1 1 query key"]:
-    """Each token sees the last `window` tokens, itself included.
+    """No token sees further back than the last `window` tokens, itself included.
 
-    Sliding-window attention of Mistral 7B, https://arxiv.org/abs/2310.06825. With window=2:
+    It says nothing of what comes later; combine it with a causal or a prefix mask. Sliding-window
+    attention of Mistral 7B, https://arxiv.org/abs/2310.06825. With window=2:
 
-        1 0 0 0
-        1 1 0 0
-        0 1 1 0
+        1 1 1 1
+        1 1 1 1
+        0 1 1 1
         0 0 1 1
 
     Raises:
         ShapeError: there are more queries than keys.
     """
-    distance = _distance(num_query, num_key, device)[None, None]
-    return (distance >= 0) & (distance < window)
+    return _distance(num_query, num_key, device)[None, None] < window
 
 
 def _distance(num_query: int, num_key: int, device: Device) -> Int[Tensor, "query key"]:
@@ -58,7 +58,7 @@ def _distance(num_query: int, num_key: int, device: Device) -> Int[Tensor, "quer
     if num_query > num_key:
         raise ShapeError(
             f"{num_query} queries cannot be the last of {num_key} keys; "
-            "a causal mask needs at least as many keys as queries"
+            "the mask needs at least as many keys as queries"
         )
     keys = torch.arange(num_key, device=device)
     return keys[num_key - num_query :, None] - keys

@@ -70,13 +70,20 @@ class GatedMLP(nn.Module):
     """Widen twice, let one half (activated) gate the other, narrow; SwiGLU with silu."""
 
     def __init__(
-        self, dim: int, hidden_dim: int, activation: Activation = "silu", bias: bool = False
+        self,
+        dim: int,
+        hidden_dim: int,
+        activation: Activation = "silu",
+        bias: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.activation: Activation = activation
         self.gate = nn.Linear(dim, hidden_dim, bias=bias)
         self.up = nn.Linear(dim, hidden_dim, bias=bias)
         self.down = nn.Linear(hidden_dim, dim, bias=bias)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Float[Tensor, "*axis dim"]) -> Float[Tensor, "*axis dim"]:
-        return self.down(activate(self.gate(hidden), self.activation) * self.up(hidden))
+        gated = activate(self.gate(hidden), self.activation) * self.up(hidden)
+        return self.down(self.dropout(gated))
