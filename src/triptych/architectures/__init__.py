@@ -1,0 +1,59 @@
+"""Systems of the literature, one file each, by name."""
+
+from collections.abc import Callable, Mapping
+
+from triptych.architectures.architecture import Architecture
+from triptych.architectures.blip2 import blip2_debug, blip2_opt_2_7b
+from triptych.architectures.debug import debug_tokenizer
+from triptych.architectures.flamingo import (
+    flamingo_3b,
+    flamingo_9b,
+    flamingo_80b,
+    flamingo_debug,
+)
+from triptych.architectures.llava import llava_1_5_7b, llava_1_5_debug, llava_7b, llava_debug
+from triptych.architectures.minivlm import minivlm, minivlm_debug
+from triptych.architectures.qwen2_vl import (
+    qwen2_vl_2b,
+    qwen2_vl_7b,
+    qwen2_vl_72b,
+    qwen2_vl_debug,
+)
+from triptych.errors import UnknownNameError
+
+ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
+    each.__name__: each
+    for each in (
+        blip2_debug,
+        blip2_opt_2_7b,
+        flamingo_3b,
+        flamingo_80b,
+        flamingo_9b,
+        flamingo_debug,
+        llava_1_5_7b,
+        llava_1_5_debug,
+        llava_7b,
+        llava_debug,
+        minivlm,
+        minivlm_debug,
+        qwen2_vl_2b,
+        qwen2_vl_72b,
+        qwen2_vl_7b,
+        qwen2_vl_debug,
+    )
+}
+"""Every named system; those ending in `_debug` are twins that train on a CPU in seconds."""
+
+
+def find_architecture(name: str) -> Architecture:
+    """The architecture of that name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in ARCHITECTURES:
+        raise UnknownNameError("architecture", name, ARCHITECTURES)
+    return ARCHITECTURES[name]()
+
+
+__all__ = ["ARCHITECTURES", "Architecture", "debug_tokenizer", "find_architecture"]

@@ -1,0 +1,1 @@
+"""Look inside a model: parameters, shapes, and what a picture costs."""

@@ -1,0 +1,159 @@
+"""Writing so that a crash at any moment leaves the old file or the new one, never half of one.
+
+A file is written under a temporary name beside its place, flushed to the disk, and renamed.
+A folder is filled under a temporary name and renamed as a whole.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from triptych.errors import CheckpointError
+
+PARTIAL = ".partial"
+"""Suffix of files and folders that are still being written."""
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace the file at `path` in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + PARTIAL)
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write indented JSON in one step."""
+    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        CheckpointError: the file is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} does not exist; is {path.parent} a model?") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}") from error
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named tensors as safetensors in one step. Shared storage is written out per name."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    seen: set[int] = set()
+    for name, tensor in contiguous.items():
+        if tensor.numel() and tensor.data_ptr() in seen:
+            contiguous[name] = tensor.clone()
+        seen.add(tensor.data_ptr())
+    write_bytes(path, save(contiguous, metadata=dict(metadata or {})))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file.
+
+    Raises:
+        CheckpointError: the file is missing, torn, or not safetensors.
+    """
+    with open_tensors(path) as tensors:
+        return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+
+
+@contextmanager
+def open_tensors(path: Path) -> Generator[Any]:
+    """A lazily read safetensors file: `get_tensor(name)`, `get_slice(name)`."""
+    if path.suffix in {".bin", ".pt", ".pth", ".ckpt", ".pkl"}:
+        raise CheckpointError(
+            f"{path} is a pickle file, which can run code when it is read; "
+            "convert it to safetensors first"
+        )
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist; is {path.parent} a model?")
+    try:
+        with safe_open(path, framework="pt") as tensors:
+            yield tensors
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path} is torn or not a safetensors file ({error}); take an earlier checkpoint"
+        ) from error
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Generator[Path]:
+    """A fresh folder to fill, which takes the place of `folder` when the block ends well."""
+    partial = folder.with_name(folder.name + PARTIAL)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    sync_folder(partial)
+    if folder.exists():
+        old = folder.with_name(folder.name + ".old")
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+        partial.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        partial.rename(folder)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries, so that a rename survives a power cut."""
+    with contextlib.suppress(OSError):  # some file systems cannot open a folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Put named tensors into a module; the names must be exactly the module's own.
+
+    Raises:
+        CheckpointError: lists missing, unexpected and misshapen names.
+    """
+    own = module.state_dict()
+    missing = sorted(set(own) - set(tensors))
+    unexpected = sorted(set(tensors) - set(own))
+    shaped = [
+        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
+        for name in sorted(set(own) & set(tensors))
+        if own[name].shape != tensors[name].shape
+    ]
+    problems = [
+        f"{kind}: {_first(names)}"
+        for kind, names in (("missing", missing), ("unexpected", unexpected), ("shape", shaped))
+        if names
+    ]
+    if problems:
+        raise CheckpointError(f"{source} does not fit this model; {'; '.join(problems)}")
+    module.load_state_dict(dict(tensors))
+
+
+def _first(names: list[str], shown: int = 5) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

@@ -1,0 +1,74 @@
+"""A model as a folder: what it is, its weights and its tokenizer.
+
+    config.json          the architecture, fully resolved
+    model.safetensors    the weights, tied ones once
+    tokenizer.json       the tokenizer, in the format of the `tokenizers` package
+
+Loading gives back the same logits bit for bit.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from triptych.architectures.architecture import Architecture
+from triptych.checkpoint.files import (
+    load_state,
+    read_json,
+    read_tensors,
+    replacing_folder,
+    write_json,
+    write_tensors,
+)
+from triptych.config import from_dict, to_dict
+from triptych.errors import CheckpointError
+from triptych.fusion.vlm import VLM
+from triptych.processor import Processor
+from triptych.text import Tokenizer
+
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that can be run, with all that belongs to it."""
+
+    architecture: Architecture
+    model: VLM
+    processor: Processor
+
+
+def save_model(folder: Path, architecture: Architecture, model: VLM, tokenizer: Tokenizer) -> None:
+    """Write the three files; the folder appears whole or not at all."""
+    with replacing_folder(folder) as partial:
+        write_model_files(partial, architecture, model, tokenizer)
+
+
+def write_model_files(
+    folder: Path, architecture: Architecture, model: VLM, tokenizer: Tokenizer
+) -> None:
+    """Write the three files into an existing folder."""
+    write_json(folder / CONFIG, to_dict(architecture))
+    tokenizer.save(folder / TOKENIZER)
+    write_tensors(folder / WEIGHTS, model.state_dict(), {"format": "pt"})
+
+
+def load_model(folder: Path) -> LoadedModel:
+    """Read a model folder.
+
+    Raises:
+        CheckpointError: a file is missing, torn, or does not fit the others.
+    """
+    architecture = read_architecture(folder)
+    tokenizer = Tokenizer.from_file(folder / TOKENIZER)
+    model = architecture.build(seed=0)
+    load_state(model, read_tensors(folder / WEIGHTS), str(folder / WEIGHTS))
+    model.eval()
+    processor = Processor(architecture.processor, architecture.model, tokenizer)
+    return LoadedModel(architecture, model, processor)
+
+
+def read_architecture(folder: Path) -> Architecture:
+    """The architecture of a model folder, without its weights."""
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is not a folder; give the folder of a saved model")
+    return from_dict(Architecture, read_json(folder / CONFIG))

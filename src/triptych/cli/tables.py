@@ -1,0 +1,17 @@
+"""Results as people read them."""
+
+from collections.abc import Mapping
+from typing import cast
+
+
+def print_scores(result: Mapping[str, object], indent: str = "") -> None:
+    """Print names and values in two columns, groups under their name."""
+    width = max((len(name) for name in result), default=0)
+    for name, value in result.items():
+        if isinstance(value, Mapping):
+            print(f"{indent}{name}")
+            print_scores(cast(Mapping[str, object], value), indent + "  ")
+        elif isinstance(value, float):
+            print(f"{indent}{name:{width}}  {value:.4f}")
+        else:
+            print(f"{indent}{name:{width}}  {value}")

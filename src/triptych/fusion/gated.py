@@ -1,0 +1,236 @@
+"""Gated: a frozen language model looks at pictures through new cross-attention layers.
+
+Visual tokens are not in the sequence, which holds only an `<image>` marker. Before every n-th
+language block stands a new block
+
+    y = y + tanh(a) * cross_attention(norm(y), picture)
+    y = y + tanh(b) * mlp(norm(y))
+
+with two gates that start at zero, so at step 0 the language model is exactly what it was. A token
+sees only the last picture at or before it; a token before any picture gets exactly zero.
+
+Flamingo: https://arxiv.org/abs/2204.14198 (section 2.2)
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from triptych.errors import ConfigError, ShapeError
+from triptych.fusion.masks import attention_mask
+from triptych.inputs import ImageSpan, ModelInputs
+from triptych.language import Decoder
+from triptych.nn.attention import Attention
+from triptych.nn.cache import KVCache
+from triptych.nn.masks import last_image_mask
+from triptych.nn.mlp import MLP, Activation
+from triptych.nn.norm import make_norm
+from triptych.shapes import AttentionMask, Embeddings, PositionIds, TokenIds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GatedConfig:
+    """New cross-attention blocks in front of some language blocks."""
+
+    every: int = 1
+    """A new block stands before language blocks 0, every, 2*every, ..."""
+
+    num_heads: int = 8
+    """Heads of the cross-attention."""
+
+    head_dim: int = 64
+    """Width of one head."""
+
+    ffn_multiple: int = 4
+    """Hidden width of the block's MLP, in units of the language width."""
+
+    activation: Activation = "squared_relu"
+    """Flamingo uses squared ReLU; OpenFlamingo GELU."""
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ConfigError(f"every must be at least 1 block, got {self.every}")
+
+    def num_slots(self, num_visual_tokens: int) -> int:
+        """Positions of the sequence one picture takes: its marker."""
+        return 1
+
+    def build(self, *, num_layers: int, language_dim: int, visual_dim: int) -> "Gated":
+        return Gated(self, num_layers, language_dim, visual_dim)
+
+
+@dataclass(frozen=True, slots=True)
+class GatedMemory:
+    """What later steps still need of the pictures."""
+
+    visual: Float[Tensor, "batch key visual_dim"]
+    """Every row's pictures one after the other, padded with zeros."""
+
+    image_counts: Int[Tensor, " batch"]
+    """Pictures each row has seen so far; the last of them is the one its next token sees."""
+
+    num_images: int
+    tokens_per_image: int
+
+    def select(self, rows: Int[Tensor, " row"]) -> "GatedMemory":
+        """The memory of some rows, as beam search reorders them."""
+        return GatedMemory(
+            self.visual[rows], self.image_counts[rows], self.num_images, self.tokens_per_image
+        )
+
+
+class Gated(nn.Module):
+    """Run the language model with gated cross-attention hung between its blocks."""
+
+    def __init__(
+        self, config: GatedConfig, num_layers: int, language_dim: int, visual_dim: int
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.blocks = nn.ModuleDict(
+            {
+                str(layer): GatedBlock(config, language_dim, visual_dim)
+                for layer in range(0, num_layers, config.every)
+            }
+        )
+
+    def forward(
+        self,
+        language: Decoder,
+        inputs: ModelInputs,
+        visual: Sequence[Float[Tensor, "visual visual_dim"]],
+        cache: KVCache | None = None,
+    ) -> tuple[Embeddings, GatedMemory]:
+        """Hidden states of every position, and what later steps need of the pictures."""
+        embeddings = language.embed(inputs.token_ids)
+        counts = image_counts(inputs)
+        memory = gather_memory(visual, inputs, embeddings, counts)
+        if cache is not None:
+            cache.extend_mask(inputs.token_mask)
+        hidden = language(
+            embeddings,
+            position_ids=inputs.position_ids,
+            mask=None if cache is not None else attention_mask(inputs),
+            cache=cache,
+            between=self._look(memory, counts),
+        )
+        return hidden, memory
+
+    def step(
+        self,
+        language: Decoder,
+        token_ids: TokenIds,
+        position_ids: PositionIds,
+        cache: KVCache,
+        memory: GatedMemory,
+    ) -> Embeddings:
+        """Hidden states of tokens that continue what `cache` holds."""
+        counts = memory.image_counts[:, None].expand(token_ids.shape)
+        return language(
+            language.embed(token_ids),
+            position_ids=position_ids,
+            cache=cache,
+            between=self._look(memory, counts),
+        )
+
+    def gates(self) -> dict[str, tuple[float, float]]:
+        """tanh of both gates of every block, by language layer: 0 is shut, +-1 is wide open."""
+        return {
+            layer: (float(block.attention_gate.tanh()), float(block.mlp_gate.tanh()))
+            for layer, block in self.blocks.items()
+            if isinstance(block, GatedBlock)
+        }
+
+    def _look(
+        self, memory: GatedMemory, counts: Int[Tensor, "batch token"]
+    ) -> Callable[[int, Tensor], Tensor] | None:
+        if memory.num_images == 0:
+            return None
+        mask = last_image_mask(counts, memory.num_images, memory.tokens_per_image)
+
+        def look(layer: int, hidden: Tensor) -> Tensor:
+            if str(layer) not in self.blocks:
+                return hidden
+            return self.blocks[str(layer)](hidden, memory.visual, mask)
+
+        return look
+
+
+class GatedBlock(nn.Module):
+    """GATED XATTN-DENSE: a cross-attention and an MLP, each behind its own tanh gate."""
+
+    def __init__(self, config: GatedConfig, dim: int, visual_dim: int) -> None:
+        super().__init__()
+        self.norm_1 = make_norm("layer", dim, 1e-5)
+        self.attention = Attention(
+            dim, config.num_heads, head_dim=config.head_dim, context_dim=visual_dim
+        )
+        self.attention_gate = nn.Parameter(torch.zeros(()))
+        self.norm_2 = make_norm("layer", dim, 1e-5)
+        self.mlp = MLP(dim, config.ffn_multiple * dim, config.activation, bias=False)
+        self.mlp_gate = nn.Parameter(torch.zeros(()))
+
+    def forward(
+        self,
+        hidden: Embeddings,
+        visual: Float[Tensor, "batch key visual_dim"],
+        mask: AttentionMask,
+    ) -> Embeddings:
+        # Softmax over nothing is undefined: such rows look everywhere, then count for nothing.
+        sees_any = mask.any(dim=-1, keepdim=True)
+        seen = self.attention(self.norm_1(hidden), context=visual, mask=mask | ~sees_any)
+        keep = sees_any[:, 0]
+        hidden = hidden + self.attention_gate.tanh() * seen * keep
+        return hidden + self.mlp_gate.tanh() * self.mlp(self.norm_2(hidden)) * keep
+
+
+def image_counts(inputs: ModelInputs) -> Int[Tensor, "batch token"]:
+    """For each token, how many pictures stand at or before it in its row; markers count."""
+    markers = torch.zeros_like(inputs.token_ids)
+    for span in inputs.spans:
+        markers[span.batch_index, span.start] += 1
+    return markers.cumsum(dim=1)
+
+
+def gather_memory(
+    visual: Sequence[Float[Tensor, "visual visual_dim"]],
+    inputs: ModelInputs,
+    like: Embeddings,
+    counts: Int[Tensor, "batch token"],
+) -> GatedMemory:
+    """Every row's pictures side by side.
+
+    Raises:
+        ShapeError: pictures became different numbers of tokens, or their number is not the
+            number of markers.
+    """
+    batch = inputs.token_ids.shape[0]
+    last = counts[:, -1]
+    if not inputs.spans:
+        return GatedMemory(like.new_zeros(batch, 0, 0), last, 0, 0)
+    num_visual = _equal_lengths(visual, inputs.spans)
+    num_images = int(last.max())
+    rows: list[Tensor] = []
+    for row in range(batch):
+        own = [v for v, s in zip(visual, inputs.spans, strict=True) if s.batch_index == row]
+        blank = visual[0].new_zeros(((num_images - len(own)) * num_visual, visual[0].shape[-1]))
+        rows.append(torch.cat([*own, blank]))
+    return GatedMemory(torch.stack(rows).to(like.dtype), last, num_images, num_visual)
+
+
+def _equal_lengths(visual: Sequence[Tensor], spans: Sequence[ImageSpan]) -> int:
+    if len(visual) != len(spans):
+        raise ShapeError(
+            f"{len(visual)} pictures were encoded but the sequences hold {len(spans)} markers; "
+            "give the processor each picture once, as an image part of a message"
+        )
+    lengths = {tokens.shape[0] for tokens in visual}
+    if len(lengths) != 1:
+        raise ShapeError(
+            f"pictures became {sorted(lengths)} visual tokens; cross-attention needs equal numbers,"
+            " use a resampler or one picture size"
+        )
+    return lengths.pop()

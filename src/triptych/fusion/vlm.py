@@ -1,0 +1,132 @@
+"""One vision-language model: three panels and the hinge that joins them.
+
+    pixels -> vision -> features -> connector -> visual tokens -+
+                                                                +-> fusion + language -> logits
+                                                    token ids --+
+
+Each part's configuration lives beside the part. Whatever two parts must agree on flows from one
+built part to the next in `VLMConfig.build` and is never written twice.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from triptych.connector import Connector, ConnectorConfig
+from triptych.fusion.gated import Gated, GatedConfig, GatedMemory
+from triptych.fusion.splice import Splice, SpliceConfig
+from triptych.inputs import ModelInputs
+from triptych.language import Decoder, LanguageConfig
+from triptych.nn.cache import KVCache
+from triptych.shapes import Embeddings, Grid, Logits, PositionIds, TokenIds, VisionFeatures
+from triptych.vision import Vision, VisionConfig
+
+FusionConfig = SpliceConfig | GatedConfig
+Memory = GatedMemory | None
+"""What a fusion must remember of the pictures between two steps of generation."""
+
+PANELS = ("vision", "connector", "fusion", "language")
+"""Every parameter belongs to exactly one of these; fusion is the hinge."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VLMConfig:
+    """A complete model: enough to build it, and nothing about training or prompting it."""
+
+    vision: VisionConfig
+    connector: ConnectorConfig
+    language: LanguageConfig
+    fusion: FusionConfig = SpliceConfig()
+
+    def patch_grid(self, height: int, width: int) -> Grid:
+        """How the vision panel divides a picture of `height` x `width` pixels."""
+        return self.vision.grid(height, width)
+
+    def num_visual_tokens(self, height: int, width: int) -> int:
+        """Visual tokens such a picture becomes."""
+        return self.connector.num_tokens(self.patch_grid(height, width))
+
+    def token_grid(self, height: int, width: int) -> Grid | None:
+        """How these tokens lie, where they still lie on a grid."""
+        return self.connector.token_grid(self.patch_grid(height, width))
+
+    def num_slots(self, height: int, width: int) -> int:
+        """Positions of the sequence such a picture takes."""
+        return self.fusion.num_slots(self.num_visual_tokens(height, width))
+
+    def build(self) -> "VLM":
+        """The model with fresh weights (on the current default device, `meta` included)."""
+        vision = self.vision.build()
+        language = self.language.build()
+        connector = self.connector.build(
+            vision_dim=self.vision.dim, language_dim=self.language.dim
+        )
+        fusion = self.fusion.build(
+            num_layers=self.language.depth,
+            language_dim=self.language.dim,
+            visual_dim=connector.out_dim,
+        )
+        return VLM(self, vision, connector, fusion, language)
+
+
+class VLM(nn.Module):
+    """Three built panels and their hinge. Looks up no names, reads no files."""
+
+    def __init__(
+        self,
+        config: VLMConfig,
+        vision: Vision,
+        connector: Connector,
+        fusion: Splice | Gated,
+        language: Decoder,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.vision = vision
+        self.connector = connector
+        self.fusion = fusion
+        self.language = language
+
+    def forward(self, inputs: ModelInputs) -> Logits:
+        """Logits of every position, those of padding included."""
+        return self.language.head(self.read(inputs)[0])
+
+    def read(
+        self, inputs: ModelInputs, cache: KVCache | None = None
+    ) -> tuple[Embeddings, Memory]:
+        """Final hidden states of every position, and what `step` needs to go on."""
+        return self.fusion(self.language, inputs, self.encode(inputs), cache)
+
+    def step(
+        self, token_ids: TokenIds, position_ids: PositionIds, cache: KVCache, memory: Memory
+    ) -> Embeddings:
+        """Final hidden states of tokens that continue what `cache` holds."""
+        return self.fusion.step(self.language, token_ids, position_ids, cache, memory)
+
+    def encode(self, inputs: ModelInputs) -> list[Float[Tensor, "visual visual_dim"]]:
+        """Visual tokens of each picture, in order of appearance."""
+        encoded: list[Tensor] = [torch.empty(0)] * len(inputs.images)
+        for indexes in _equal_shapes(inputs.images):
+            stacked = torch.stack([inputs.images[index] for index in indexes])
+            features = self._features(stacked, inputs.images_are_features)
+            for index, tokens in zip(indexes, self.connector(features), strict=True):
+                encoded[index] = tokens
+        return encoded
+
+    def _features(self, stacked: Tensor, are_features: bool) -> VisionFeatures:
+        if not are_features:
+            return self.vision(stacked)
+        cells = stacked.to(self.language.embedding.weight.dtype)
+        return VisionFeatures(cells, cells.new_zeros(len(cells), 0, cells.shape[-1]))
+
+
+def _equal_shapes(images: Sequence[Tensor]) -> list[list[int]]:
+    """Indexes of pictures that have one shape and so can be encoded together."""
+    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, image in enumerate(images):
+        groups[tuple(image.shape)].append(index)
+    return list(groups.values())

@@ -1,0 +1,66 @@
+"""Exponential moving average of the weights: less noise than the last step's weights.
+
+    average = decay * average + (1 - decay) * weights
+
+The decay is ramped up at the beginning, so that the average is not held back by fresh weights.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from triptych.fusion.vlm import VLM
+from triptych.train.optimizer import trained_parameters
+
+
+class WeightAverage:
+    """The moving average of every trained parameter; with decay 0, the weights themselves."""
+
+    def __init__(self, model: VLM, decay: float) -> None:
+        self.model = model
+        self.decay = decay
+        parameters = trained_parameters(model) if decay else {}
+        self.average = {name: each.detach().clone() for name, each in parameters.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights after step 0, 1, ..."""
+        if not self.decay:
+            return
+        decay = min(self.decay, (1 + step) / (10 + step))
+        parameters = trained_parameters(self.model)
+        averages = list(self.average.values())
+        torch._foreach_lerp_(averages, [parameters[name] for name in self.average], 1 - decay)  # pyright: ignore[reportPrivateUsage]
+
+    @contextmanager
+    def in_place(self) -> Generator[None]:
+        """The model carries the average inside this block, its own weights after it."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        parameters = trained_parameters(self.model)
+        for name, average in self.average.items():
+            held = parameters[name].detach().clone()
+            parameters[name].copy_(average)
+            average.copy_(held)
+
+    def state(self) -> dict[str, Tensor]:
+        """Named tensors for a checkpoint."""
+        return dict(self.average)
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Put back what `state` gave."""
+        for name, average in self.average.items():
+            average.copy_(state[name])
+
+    def keep(self) -> None:
+        """Leave the average in the model for good."""
+        self._swap()
+        self.average = {}

@@ -1,0 +1,81 @@
+"""How a model is trained: which panels move, how fast, for how long."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from triptych.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PanelRates:
+    """Peak learning rate of each panel; 0 freezes it (and keeps its dropout off)."""
+
+    vision: float = 0.0
+    connector: float = 0.0
+    fusion: float = 0.0
+    language: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("vision", "connector", "fusion", "language"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"the learning rate of {name} must be >= 0, 0 freezes it")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """One stage of training."""
+
+    learning_rates: PanelRates
+    """Which panels are trained, and how fast."""
+
+    epochs: int
+    """Passes over the training samples."""
+
+    batch_size: int
+    """Samples of one forward pass."""
+
+    accumulate: int = 1
+    """Forward passes of one step; the loss is normalised by the supervised tokens of all."""
+
+    weight_decay: float = 0.05
+    """Decoupled; on matrices only, never on norms, biases, gates and embeddings."""
+
+    beta_1: float = 0.9
+    beta_2: float = 0.98
+
+    warmup_steps: int = 100
+    """Steps over which the learning rate rises linearly from zero."""
+
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """What the learning rate does after warm-up."""
+
+    final_rate: float = 0.01
+    """Where cosine ends, as a share of the peak."""
+
+    clip_norm: float = 1.0
+    """Largest gradient norm; larger gradients are scaled down."""
+
+    label_smoothing: float = 0.0
+    """Share of probability spread evenly over the vocabulary in the target."""
+
+    ema_decay: float = 0.0
+    """Decay of the moving average of the weights that is validated and saved; 0 means none."""
+
+    validate_every: int = 0
+    """Steps between validations; 0 means once an epoch."""
+
+    checkpoint_every: int = 200
+    """Steps between checkpoints."""
+
+    seed: int = 0
+    """Decides fresh weights, order, augmentation and dropout."""
+
+    def __post_init__(self) -> None:
+        positive = ("epochs", "batch_size", "accumulate", "checkpoint_every")
+        for name in positive:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")

@@ -1,0 +1,261 @@
+"""The training loop, in one function that can be read from top to bottom.
+
+    order -> samples -> batches -> loss -> gradients -> step -> record
+                                                          |
+                              now and then: validate, checkpoint
+
+The loss of a step is the mean over all its supervised tokens, however they are spread over forward
+passes. A run that is killed at any moment goes on from its last checkpoint as if nothing had
+happened: order and augmentation are functions of the step, everything else is in the checkpoint.
+"""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from triptych.architectures.architecture import Architecture
+from triptych.errors import TrainingError
+from triptych.fusion.vlm import VLM
+from triptych.inputs import ModelInputs
+from triptych.objectives.language_modelling import labelled_positions, language_modelling
+from triptych.processor import Processor, Sample
+from triptych.train.average import WeightAverage
+from triptych.train.checkpoints import Checkpoints, Progress
+from triptych.train.config import TrainConfig
+from triptych.train.optimizer import (
+    build_optimizer,
+    freeze,
+    rate_factor,
+    set_rates,
+    set_training,
+    trained_parameters,
+)
+from triptych.train.order import Order
+from triptych.train.record import ProgressBar, Record
+
+
+class SampleSource(Protocol):
+    """Training samples by number. The same number and randomness give the same sample."""
+
+    def __len__(self) -> int: ...
+
+    def sample(self, index: int, generator: torch.Generator) -> Sample: ...
+
+
+Validate = Callable[[VLM], dict[str, float]]
+"""Scores of a model on held-out samples; `val_loss` decides which checkpoint is best."""
+
+
+class Interrupted(TrainingError):
+    """A run was asked to stop and has written a checkpoint."""
+
+    exit_code = 130
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """The files of a run's folder that the loop writes."""
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "record.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+
+def fit(
+    architecture: Architecture,
+    model: VLM,
+    processor: Processor,
+    source: SampleSource,
+    config: TrainConfig,
+    folder: Path,
+    *,
+    validate: Validate,
+    resume: bool = False,
+) -> Progress:
+    """Train `model` in place; afterwards it carries the averaged weights.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came; a checkpoint has been written.
+        TrainingError: the loss is not a number.
+    """
+    files = RunFiles(folder)
+    order = Order(len(source), config.batch_size * config.accumulate, config.seed)
+    num_steps = config.epochs * order.steps_per_epoch
+    freeze(model, config.learning_rates)
+    optimizer = build_optimizer(model, config)
+    average = WeightAverage(model, config.ema_decay)
+    checkpoints = Checkpoints(files.checkpoints, architecture, processor.tokenizer)
+    with _own_randomness(config.seed), _stop_requests() as stop:
+        progress = Progress()
+        if resume:
+            progress = checkpoints.load_last(average, optimizer)
+        else:
+            checkpoints.clear()
+        record = Record(files.record, resume_step=progress.step)
+        with ProgressBar(num_steps, progress.step) as bar:
+            while progress.step < num_steps:
+                started = time.monotonic()
+                set_rates(optimizer, rate_factor(progress.step, num_steps, config))
+                set_training(model, config.learning_rates)
+                batches = _batches(source, processor, order, progress.step, config.batch_size)
+                outcome = _step(model, optimizer, batches, config, progress.step)
+                average.update(progress.step)
+                progress.step += 1
+                progress.seconds += time.monotonic() - started
+                line = outcome.line(progress, optimizer)
+                bar.advance(outcome.loss, outcome.num_images, outcome.num_tokens)
+                if _due(progress.step, config.validate_every or order.steps_per_epoch, num_steps):
+                    scores = _validate(validate, model, average, progress)
+                    line |= scores
+                    bar.note(_summary(progress, order, scores))
+                record.write(line)
+                is_best = progress.best_step == progress.step
+                if stop.requested or is_best or _due(
+                    progress.step, config.checkpoint_every, num_steps
+                ):
+                    checkpoints.save(average, optimizer, progress)
+                if stop.requested and progress.step < num_steps:
+                    raise Interrupted(
+                        f"stopped after step {progress.step} of {num_steps} with a checkpoint in "
+                        f"{files.checkpoints}; add --resume to go on"
+                    )
+    average.keep()
+    model.eval()
+    return progress
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    loss: float
+    gradient_norm: float
+    num_images: int
+    num_tokens: int
+    num_labels: int
+
+    def line(self, progress: Progress, optimizer: torch.optim.Optimizer) -> dict[str, float]:
+        return {
+            "step": progress.step,
+            "loss": self.loss,
+            "learning_rate": max(group["lr"] for group in optimizer.param_groups),
+            "gradient_norm": self.gradient_norm,
+            "images": self.num_images,
+            "tokens": self.num_tokens,
+            "labels": self.num_labels,
+            "seconds": round(progress.seconds, 3),
+        }
+
+
+def _step(
+    model: VLM,
+    optimizer: torch.optim.Optimizer,
+    batches: Sequence[ModelInputs],
+    config: TrainConfig,
+    step: int,
+) -> _Outcome:
+    """One optimizer step over several forward passes, normalised by all their labels."""
+    num_labels = sum(len(labelled_positions(batch)[0]) for batch in batches)
+    if num_labels == 0:
+        raise TrainingError(
+            f"step {step + 1} has no supervised token; its answers are empty or were cut off"
+        )
+    nll = 0.0
+    for batch in batches:
+        loss = language_modelling(model, batch, config.label_smoothing)
+        cast(Tensor, loss.total / num_labels).backward()  # pyright: ignore[reportUnknownMemberType]
+        nll += loss.nll
+    if not math.isfinite(nll):
+        raise TrainingError(
+            f"the loss of step {step + 1} is {nll}; lower the learning rate or clip_norm, "
+            "then go on with --resume"
+        )
+    norm = nn.utils.clip_grad_norm_(trained_parameters(model).values(), config.clip_norm)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return _Outcome(
+        loss=nll / num_labels,
+        gradient_norm=float(norm),
+        num_images=sum(len(batch.images) for batch in batches),
+        num_tokens=sum(int(batch.token_mask.sum()) for batch in batches),
+        num_labels=num_labels,
+    )
+
+
+def _batches(
+    source: SampleSource, processor: Processor, order: Order, step: int, batch_size: int
+) -> list[ModelInputs]:
+    samples = [source.sample(i, order.generator(step, i)) for i in order.indexes(step)]
+    return [
+        processor.collate(samples[start : start + batch_size])
+        for start in range(0, len(samples), batch_size)
+    ]
+
+
+def _validate(
+    validate: Validate, model: VLM, average: WeightAverage, progress: Progress
+) -> dict[str, float]:
+    model.eval()
+    with average.in_place(), torch.inference_mode():
+        scores = validate(model)
+    loss = scores["val_loss"]
+    if progress.best_score is None or loss < progress.best_score:
+        progress.best_score, progress.best_step = loss, progress.step
+    return scores
+
+
+def _due(step: int, every: int, num_steps: int) -> bool:
+    return step % every == 0 or step == num_steps
+
+
+def _summary(progress: Progress, order: Order, scores: dict[str, float]) -> str:
+    epoch = progress.step / order.steps_per_epoch
+    shown = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+    return f"epoch {epoch:.1f}  step {progress.step}  {shown}"
+
+
+@contextmanager
+def _own_randomness(seed: int) -> Generator[None]:
+    """Dropout draws from a state of its own; the caller's random state is left as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
+        yield
+
+
+@dataclass(slots=True)
+class _StopRequest:
+    requested: bool = False
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        """Signal handler: finish the step, write a checkpoint, stop. Asked twice, stop at once."""
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+@contextmanager
+def _stop_requests() -> Generator[_StopRequest]:
+    stop = _StopRequest()
+    try:
+        old = {n: signal.signal(n, stop.ask) for n in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: signals go elsewhere
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

@@ -1,0 +1,82 @@
+"""AdamW over the panels that move, and the learning rate over the steps."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from triptych.errors import ConfigError
+from triptych.fusion.vlm import PANELS, VLM
+from triptych.train.config import PanelRates, TrainConfig
+
+
+def freeze(model: VLM, rates: PanelRates) -> None:
+    """Let only the panels with a learning rate move."""
+    for panel in PANELS:
+        getattr(model, panel).requires_grad_(getattr(rates, panel) > 0)
+
+
+def set_training(model: VLM, rates: PanelRates) -> None:
+    """Training mode for the panels that move, evaluation mode for the frozen ones."""
+    model.train()
+    for panel in PANELS:
+        if getattr(rates, panel) == 0:
+            getattr(model, panel).eval()
+
+
+def trained_parameters(model: VLM) -> dict[str, nn.Parameter]:
+    """Every parameter that moves, by name."""
+    return {name: each for name, each in model.named_parameters() if each.requires_grad}
+
+
+def build_optimizer(model: VLM, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW with one group for each panel and each kind of decay.
+
+    Raises:
+        ConfigError: nothing would be trained.
+    """
+    groups = list(_groups(model, config))
+    if not groups:
+        raise ConfigError("no panel has a learning rate above 0, so nothing would be trained")
+    return torch.optim.AdamW(groups, betas=(config.beta_1, config.beta_2), eps=1e-8, fused=True)
+
+
+def _groups(model: VLM, config: TrainConfig) -> Iterator[dict[str, object]]:
+    for panel in PANELS:
+        rate = getattr(config.learning_rates, panel)
+        moving = {
+            name: parameter
+            for name, parameter in getattr(model, panel).named_parameters()
+            if parameter.requires_grad
+        }
+        for decays in (True, False):
+            chosen = [p for name, p in moving.items() if _decays(name, p) is decays]
+            if chosen and rate:
+                yield {
+                    "params": chosen,
+                    "lr": rate,
+                    "peak": rate,
+                    "weight_decay": config.weight_decay if decays else 0.0,
+                }
+
+
+def _decays(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim >= 2 and "embedding" not in name
+
+
+def rate_factor(step: int, num_steps: int, config: TrainConfig) -> float:
+    """Learning rate of step 0, 1, ... as a share of its peak."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    if config.schedule == "constant":
+        return 1.0
+    progress = (step - config.warmup_steps) / max(1, num_steps - config.warmup_steps)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return config.final_rate + (1 - config.final_rate) * cosine
+
+
+def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Scale every group's peak rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * factor

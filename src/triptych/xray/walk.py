@@ -1,0 +1,94 @@
+"""From pixels to logits: the shape at every step, and what a picture costs the language model."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from triptych.fusion.vlm import VLM, VLMConfig
+from triptych.processor import ProcessorConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step on the way."""
+
+    name: str
+    shape: tuple[int, ...]
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What becomes of a picture."""
+
+    original: tuple[int, int]
+    """Height and width as given, in pixels."""
+    resized: tuple[int, int]
+    """Height and width that the vision panel sees."""
+    num_visual_tokens: int
+    num_slots: int
+    """Positions of the sequence that the picture takes."""
+    cache_bytes: int
+    """Key-value cache that these positions take, at the given bytes a number."""
+    steps: tuple[Step, ...]
+
+
+def walk(
+    model: VLMConfig,
+    processor: ProcessorConfig,
+    height: int,
+    width: int,
+    *,
+    num_text_tokens: int = 16,
+    bytes_per_number: int = 4,
+) -> Walk:
+    """Follow a picture of that size through the model, without weights or pixels."""
+    resized = processor.resize.target_size(height, width)
+    num_slots = model.num_slots(*resized)
+    with torch.device("meta"), torch.inference_mode():
+        steps = _steps(model.build().eval(), resized, num_slots + num_text_tokens)
+    return Walk(
+        original=(height, width),
+        resized=resized,
+        num_visual_tokens=model.num_visual_tokens(*resized),
+        num_slots=num_slots,
+        cache_bytes=num_slots * cache_bytes_per_token(model, bytes_per_number),
+        steps=steps,
+    )
+
+
+def cache_bytes_per_token(model: VLMConfig, bytes_per_number: int = 4) -> int:
+    """Keys and values of one position over all layers."""
+    language = model.language
+    return 2 * language.depth * language.num_kv_heads * language.head_width * bytes_per_number
+
+
+def _steps(model: VLM, resized: tuple[int, int], num_tokens: int) -> tuple[Step, ...]:
+    pixels = torch.empty(1, 3, *resized)
+    steps = [_step("pixels", pixels, "picture, channel, height, width")]
+    for name, value in model.vision.intermediates(pixels).items():
+        steps.append(_step(f"vision: {name}", value, ""))
+    features = model.vision(pixels)
+    steps.append(_step("vision: cells", features.cells, "picture, row, col, width of a feature"))
+    if features.prefix.shape[1]:
+        steps.append(_step("vision: prefix", features.prefix, "class token, in front"))
+    visual = model.connector(features)
+    steps.append(_step("connector", visual, "picture, visual tokens, width"))
+    embeddings = torch.empty(1, num_tokens, model.language.config.dim)
+    steps.append(_step("sequence", embeddings, "batch, slots and text, width"))
+    ids = torch.zeros(1, num_tokens, dtype=torch.long)
+    position_ids = ids.expand(3, 1, num_tokens) if _has_axes(model) else ids
+    hidden = model.language(embeddings, position_ids=position_ids)
+    steps.append(_step("language: hidden", hidden, "batch, position, width"))
+    logits = model.language.head(hidden[:, -1:])
+    steps.append(_step("language: logits", logits, "batch, last position, vocabulary"))
+    return tuple(steps)
+
+
+def _has_axes(model: VLM) -> bool:
+    return getattr(model.language.config.positions, "mrope_sections", None) is not None
+
+
+def _step(name: str, value: Tensor, meaning: str) -> Step:
+    return Step(name, tuple(value.shape), meaning)
