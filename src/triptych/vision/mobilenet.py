@@ -79,6 +79,8 @@ class MobileNetV2Config:
             raise ConfigError(f"width must be above 0, got {self.width}")
         if self.dim < 1:
             raise ConfigError(f"dim must be at least 1, got {self.dim}")
+        if not self.stages:
+            raise ConfigError("stages must be at least one")
         for stage in self.stages:
             if min(stage) < 1:
                 raise ConfigError(f"every number of a stage must be at least 1, got {stage}")
@@ -123,9 +125,7 @@ class MobileNetV2(nn.Module):
         stem_channels = config.scaled(32)
         self.stem = SameConv2d(3, stem_channels, kernel_size=3, stride=2)
         self.blocks = nn.ModuleList(inverted_residuals(config, stem_channels))
-        last_channels = (
-            config.scaled(config.stages[-1].channels) if config.stages else stem_channels
-        )
+        last_channels = config.scaled(config.stages[-1].channels)
         self.last = SameConv2d(last_channels, config.dim, kernel_size=1)
 
     @property
@@ -156,9 +156,11 @@ class MobileNetV2(nn.Module):
                 f"MobileNetV2 reads single pictures (image channel height width), got axes "
                 f"{tuple(pixels.shape)}; put the frames of a video on the image axis"
             )
+        if pixels.shape[1] != 3:
+            raise ShapeError(f"pictures must have 3 channels, got {pixels.shape[1]}")
         self.config.grid(*pixels.shape[-2:])
         # Channels last is how the CPU and GPU kernels of 1x1 convolutions want their input.
-        hidden = pixels.contiguous(memory_format=torch.channels_last)
+        hidden = pixels.to(self.stem.weight.dtype).contiguous(memory_format=torch.channels_last)
         hidden = F.relu6(self.stem(hidden), inplace=True)
         yield "stem", hidden
         for index, block in enumerate(self.blocks):
