@@ -1,0 +1,127 @@
+"""Describe drawn shapes: a debug-sized model from scratch, with no data and no network.
+
+    triptych train shapes --out runs/shapes
+
+Every panel is trained: a small ViT on 64 x 64 pixels, a merger, a small decoder.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from triptych.architectures.architecture import Architecture
+from triptych.checkpoint.files import write_json
+from triptych.config import to_dict
+from triptych.connector import MergerConfig
+from triptych.data.sources.flickr8k import CaptionedImage
+from triptych.data.worlds.shapes import DrawnPicture, draw_shapes
+from triptych.fusion.vlm import VLMConfig
+from triptych.generate import GenerationOptions
+from triptych.language import DecoderConfig
+from triptych.media import FixedResizeConfig
+from triptych.processor import ProcessorConfig
+from triptych.recipes.captioning import CaptionData, fresh_model, run_captioning, train_tokenizer
+from triptych.text import PLAIN_CAPTION, Tokenizer
+from triptych.train import PanelRates, TrainConfig
+from triptych.vision import ViTConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShapesRecipe:
+    """Everything that can be changed about the run."""
+
+    train: TrainConfig = TrainConfig(
+        learning_rates=PanelRates(vision=2e-3, connector=2e-3, language=2e-3),
+        epochs=6,
+        batch_size=32,
+        warmup_steps=40,
+        ema_decay=0.98,
+    )
+    """Training."""
+
+    num_train: int = 3000
+    """Pictures to train on."""
+    num_held_out: int = 200
+    """Pictures to validate on, and as many to test on."""
+    image_size: int = 64
+    """Side of a picture in pixels."""
+    dim: int = 96
+    """Width of both transformers."""
+    depth: int = 3
+    """Blocks of each."""
+    decoding: GenerationOptions = GenerationOptions(max_new_tokens=24)
+    """How test captions are chosen."""
+    sheet_size: int = 8
+    """Pictures on the before/after sheet."""
+
+
+def architecture(recipe: ShapesRecipe, tokenizer: Tokenizer) -> Architecture:
+    """ViT, merger, decoder, spliced."""
+    vision = ViTConfig(
+        image_size=recipe.image_size,
+        patch_size=8,
+        dim=recipe.dim,
+        depth=recipe.depth,
+        num_heads=4,
+        ffn_dim=2 * recipe.dim,
+    )
+    language = DecoderConfig(
+        vocab_size=tokenizer.vocab_size,
+        dim=recipe.dim,
+        depth=recipe.depth,
+        num_heads=4,
+        num_kv_heads=4,
+        ffn_dim=2 * recipe.dim,
+        tied=True,
+    )
+    return Architecture(
+        name="shapes",
+        model=VLMConfig(vision=vision, connector=MergerConfig(), language=language),
+        processor=ProcessorConfig(
+            resize=FixedResizeConfig(height=recipe.image_size, width=recipe.image_size),
+            template=PLAIN_CAPTION,
+            max_tokens=256,
+        ),
+    )
+
+
+def run(
+    recipe: ShapesRecipe, data: Path | None, folder: Path, resume: bool
+) -> dict[str, object]:
+    """Draw, train, and score captions of pictures that were never seen."""
+    write_json(folder / "recipe.json", to_dict(recipe))
+    drawn = _draw(recipe)
+    items = [_item(picture) for picture in drawn]
+    num_train, num_dev = recipe.num_train, recipe.num_held_out
+    tokenizer = train_tokenizer(items[:num_train], vocab_size=400)
+    loaded = fresh_model(architecture(recipe, tokenizer), tokenizer, recipe.train.seed)
+    by_id = {picture.picture_id: picture.image for picture in drawn}
+    encoded = {name: loaded.processor.encode_image(image) for name, image in by_id.items()}
+    caption_data = CaptionData(
+        train=items[:num_train],
+        dev=items[num_train : num_train + num_dev],
+        test=items[num_train + num_dev :],
+        picture=encoded.__getitem__,
+        augmented=lambda name, _: encoded[name],
+        original=by_id.__getitem__,
+    )
+    return run_captioning(
+        loaded,
+        caption_data,
+        recipe.train,
+        recipe.decoding,
+        folder,
+        resume=resume,
+        sheet_size=recipe.sheet_size,
+    )
+
+
+def _draw(recipe: ShapesRecipe) -> list[DrawnPicture]:
+    count = recipe.num_train + 2 * recipe.num_held_out
+    return [
+        draw_shapes(number, size=recipe.image_size, seed=recipe.train.seed)
+        for number in range(count)
+    ]
+
+
+def _item(picture: DrawnPicture) -> CaptionedImage:
+    return CaptionedImage(picture.picture_id, Path(picture.picture_id), picture.captions)
