@@ -1,0 +1,56 @@
+# `make demo` and `make test` need python3 (3.11 or newer) and the package registry, nothing else.
+# To keep downloads small on a machine without a GPU, install PyTorch's CPU build first:
+#     make venv PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := .venv/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
+
+.PHONY: help demo test check static venv clean
+
+help:
+	@echo "make demo    train a small model on drawn pictures and caption new ones (2 minutes)"
+	@echo "make test    run the tests"
+	@echo "make check   format, lint, types, import rules, and the tests"
+	@echo "make venv    only install into .venv"
+	@echo "make clean   remove what demo and the tools wrote"
+
+demo: .venv/installed
+	$(BIN)/triptych train shapes --out demo
+	@echo
+	@echo "Captions of pictures it has never seen (their names say what was drawn):"
+	@$(BIN)/triptych caption demo/held_out/*.png --model demo
+	@echo
+	@echo "Before and after training: demo/sheet.png    Loss: demo/loss.png"
+	@echo "More: $(BIN)/triptych xray demo"
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+check: static test
+
+static: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+venv: .venv/installed-dev
+
+# The stamps make an install happen again only when pyproject.toml has changed.
+.venv/installed: pyproject.toml | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+.venv/installed-dev: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[dev]'
+	@touch .venv/installed $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+clean:
+	rm -rf demo .pytest_cache .ruff_cache .import_linter_cache
