@@ -1,0 +1,60 @@
+"""Activations by their formulas, and the two kinds of feed-forward layer by hand."""
+
+import math
+
+import pytest
+import torch
+
+from triptych.nn.mlp import MLP, GatedMLP, activate
+
+FORMULAS = {
+    "gelu": lambda x: x * 0.5 * (1 + math.erf(x / math.sqrt(2))),
+    "gelu_tanh": lambda x: (
+        0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    ),
+    "quick_gelu": lambda x: x / (1 + math.exp(-1.702 * x)),
+    "relu": lambda x: max(x, 0.0),
+    "squared_relu": lambda x: max(x, 0.0) ** 2,
+    "silu": lambda x: x / (1 + math.exp(-x)),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_activations_follow_their_formulas(name):
+    numbers = [-3.0, -1.0, -0.1, 0.0, 0.5, 2.0, 3.0]
+    expected = torch.tensor([FORMULAS[name](x) for x in numbers])
+    torch.testing.assert_close(activate(torch.tensor(numbers), name), expected)
+
+
+def test_an_mlp_widens_activates_and_narrows():
+    mlp = MLP(2, 3, "squared_relu", out_dim=1)
+    x = torch.randn(4, 2)
+    inner = (x @ mlp.up.weight.T + mlp.up.bias).clamp(min=0) ** 2
+    torch.testing.assert_close(mlp(x), inner @ mlp.down.weight.T + mlp.down.bias)
+
+
+def test_a_gated_mlp_multiplies_the_activated_gate_with_the_other_half():
+    mlp = GatedMLP(2, 3)
+    x = torch.randn(4, 2)
+    gate, up = x @ mlp.gate.weight.T, x @ mlp.up.weight.T
+    expected = (gate * gate.sigmoid() * up) @ mlp.down.weight.T
+    torch.testing.assert_close(mlp(x), expected)
+
+
+def test_biases_are_there_when_asked_for():
+    def biases(mlp):
+        return {name for name, _ in mlp.named_parameters() if name.endswith("bias")}
+
+    assert biases(MLP(2, 3, "relu")) == {"up.bias", "down.bias"}
+    assert biases(MLP(2, 3, "relu", bias=False)) == set()
+    assert biases(GatedMLP(2, 3)) == set()
+    assert biases(GatedMLP(2, 3, bias=True)) == {"gate.bias", "up.bias", "down.bias"}
+
+
+@pytest.mark.parametrize(
+    "mlp", [MLP(8, 64, "relu", dropout=0.5), GatedMLP(8, 64, dropout=0.5)], ids=["plain", "gated"]
+)
+def test_dropout_acts_in_training_only(mlp):
+    x = torch.randn(1, 8)
+    assert not torch.equal(mlp.train()(x), mlp(x))
+    assert torch.equal(mlp.eval()(x), mlp(x))

@@ -1,0 +1,38 @@
+"""Norms by their formulas, in float32 whatever they are given."""
+
+import pytest
+import torch
+
+from triptych.nn.norm import RMSNorm, make_norm
+
+
+def test_rms_norm_divides_by_the_root_mean_square():
+    norm = RMSNorm(2, eps=0.0)
+    norm.weight.data = torch.tensor([1.0, 10.0])
+    # the root of (9 + 16) / 2
+    expected = torch.tensor([3.0, 40.0]) / 12.5**0.5
+    torch.testing.assert_close(norm(torch.tensor([3.0, 4.0])), expected)
+
+
+def test_eps_stands_under_the_root():
+    norm = RMSNorm(1, eps=0.75)
+    torch.testing.assert_close(norm(torch.tensor([0.5])), torch.tensor([0.5]))
+
+
+@pytest.mark.parametrize("kind", ["rms", "layer"])
+def test_norms_are_computed_in_float32(kind):
+    # The squares of these overflow float16 and their sum loses most digits in bfloat16.
+    norm = make_norm(kind, 512, 1e-6)
+    x = torch.randn(3, 512) * 300
+    for dtype in (torch.float16, torch.bfloat16):
+        low = x.to(dtype)
+        computed = norm.to(dtype)(low)
+        assert computed.dtype == dtype
+        exact = norm.float()(low.float())
+        torch.testing.assert_close(computed, exact.to(dtype), rtol=0.008, atol=1e-6)
+
+
+def test_make_norm_makes_the_kind_named():
+    assert isinstance(make_norm("rms", 4, 1e-5), RMSNorm)
+    layer = make_norm("layer", 4, 1e-5)
+    assert isinstance(layer, torch.nn.LayerNorm) and layer.eps == 1e-5
