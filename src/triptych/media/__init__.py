@@ -1,10 +1,18 @@
-"""Pictures: safe opening, resizing with a way back, pixels, drawing. The home of Pillow."""
+"""Pictures: opened safely, resized on record, turned into numbers, drawn for people.
+
+The only part of the package that knows Pillow.
+"""
 
 from triptych.media.drawing import SheetLine, SheetRow, overlay_heatmap, sheet
 from triptych.media.opening import Limits, Picture, open_image
 from triptych.media.pixels import (
+    CLIP_MEAN,
+    CLIP_PIXELS,
+    CLIP_STD,
+    HALF_PIXELS,
+    IMAGENET_PIXELS,
     PixelConfig,
-    to_image,
+    to_picture,
     to_pixels,
 )
 from triptych.media.resizing import (
@@ -15,10 +23,14 @@ from triptych.media.resizing import (
     ResizeConfig,
     ShortestEdgeCropConfig,
     Transform,
-    smart_resize,
 )
 
 __all__ = [
+    "CLIP_MEAN",
+    "CLIP_PIXELS",
+    "CLIP_STD",
+    "HALF_PIXELS",
+    "IMAGENET_PIXELS",
     "FixedResizeConfig",
     "Interpolation",
     "Limits",
@@ -34,7 +46,6 @@ __all__ = [
     "open_image",
     "overlay_heatmap",
     "sheet",
-    "smart_resize",
-    "to_image",
+    "to_picture",
     "to_pixels",
 ]

@@ -1,215 +1,289 @@
-"""Open a picture safely, whatever it comes as, and give it back as upright RGB.
+"""Open one picture from wherever it comes, safely, as the right way up RGB.
 
-What a file is decides its content, never its name. Size limits are checked on the header, before
-any pixel is decoded. Nothing is fetched from the network.
+A picture is untrusted input. Its kind is decided by its content, never by its name; its size is
+read from the header and checked before a single pixel is decoded; everything that can go wrong
+becomes one `MediaError` sentence. Nothing is ever fetched from a network.
 """
 
 import base64
 import binascii
 import io
+import os
+import re
+import stat
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
-from triptych.errors import MediaError
+from triptych.errors import ConfigError, MediaError, nearest
+from triptych.media.colours import to_rgb, upright
+from triptych.media.content import FORMATS, guess_format, guess_kind
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
-"""What may be opened; decoders of other formats are not even asked."""
+_PLUGINS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+}
+# `Image.open` would warn about large pictures before their size can be looked at, and would offer
+# the content to some forty decoders; calling the one that fits does neither.
+
+_LONGEST_NAME = 100
+"""Characters of a path that a message shows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What is refused before it can do harm."""
+    """What is refused before it is decoded."""
 
-    max_bytes: int = 64 * 2**20
-    """Largest file."""
+    max_bytes: int = 20 * 2**20
+    """Size of the encoded picture."""
 
-    max_pixels: int = 100_000_000
-    """Most pixels, width times height."""
+    max_pixels: int = 50_000_000
+    """Width times height, read from the header."""
 
-    max_aspect: int = 200
+    max_aspect: float = 200.0
     """Longer side over shorter side."""
+
+    formats: tuple[str, ...] = FORMATS
+    """Kinds of picture files that are decoded; the content decides which one a file is."""
+
+    def __post_init__(self) -> None:
+        if self.max_bytes < 1 or self.max_pixels < 1 or not self.max_aspect >= 1:
+            raise ConfigError(
+                f"limits must be at least 1, got max_bytes={self.max_bytes}, "
+                f"max_pixels={self.max_pixels}, max_aspect={self.max_aspect}"
+            )
+        for name in self.formats:
+            if name not in FORMATS:
+                raise ConfigError(f"no picture format {name!r}; {nearest(name, FORMATS)}")
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An opened picture."""
+    """A decoded picture: the right way up, three colours, no transparency."""
 
     rgb: Image.Image
+    """Mode RGB."""
+    width: int
+    """In pixels, after turning it the right way up."""
+    height: int
     source: str
-    """Where it came from, for messages."""
-
-    @property
-    def width(self) -> int:
-        return self.rgb.width
-
-    @property
-    def height(self) -> int:
-        return self.rgb.height
+    """A short description for messages: the path, or what kind of thing it came from."""
 
 
 def open_image(source: object, *, limits: Limits | None = None) -> Picture:
-    """Open a path, bytes, data URI, array (uint8, or float in 0..1) or PIL image.
+    """Open a path, bytes, PIL image, numpy array or data URI as the right way up RGB.
 
-    EXIF orientation is applied, transparency lies on white, 16-bit grey is scaled to 8 bits.
+    EXIF orientation is applied, transparency is composited on white, 16-bit grey is scaled (not
+    clipped), CMYK and embedded colour profiles become sRGB, and of an animation the first frame
+    is taken. Arrays are rows by columns by channels: uint8 0..255, or floats 0..1.
 
     Raises:
-        MediaError: the picture is missing, not a picture, broken, or over a limit.
+        MediaError: the picture is missing, empty, too large, too elongated, broken, not a
+            picture at all, or would have to be fetched from a network.
     """
     limits = limits or Limits()
-    name = _name(source)
     if isinstance(source, Image.Image):
-        _check_size(source, name, limits)
-        return Picture(_to_rgb(source, name), name)
+        return _finish(source, "PIL image", limits)
     if isinstance(source, np.ndarray):
-        image = Image.fromarray(_to_bytes_array(cast("np.ndarray[Any, Any]", source), name))
-        _check_size(image, name, limits)
-        return Picture(image.convert("RGB"), name)
-    data = _read(source, name, limits)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # our own limits speak instead of Pillow's warnings
-        return Picture(_decode(data, name, limits), name)
-
-
-def _name(source: object) -> str:
-    match source:
-        case bytes() | bytearray():
-            return f"the picture of {len(source)} bytes"
-        case np.ndarray():
-            return f"the array of shape {tuple(source.shape)}"
-        case Image.Image():
-            return getattr(source, "filename", "") or "the PIL image"
-        case str() if source.startswith("data:"):
-            return "the data URI"
-        case _:
-            return str(source)
-
-
-def _read(source: object, name: str, limits: Limits) -> bytes:
+        return _from_array(cast(NDArray[np.generic], source), limits)
     if isinstance(source, bytes | bytearray):
-        return bytes(source)
-    if isinstance(source, str) and source.startswith("data:"):
-        return _decode_data_uri(source)
-    if isinstance(source, str) and source.startswith(("http://", "https://")):
-        raise MediaError(f"{source} is a web address; download the picture and give its path")
-    if not isinstance(source, str | Path):
+        return _from_bytes(bytes(source), "picture given as bytes", limits)
+    if isinstance(source, str):
+        return _from_text(source, limits)
+    if isinstance(source, os.PathLike):
+        return _from_path(os.fspath(cast("os.PathLike[str]", source)), limits)
+    raise MediaError(
+        f"a picture cannot be opened from {type(source).__name__}; "
+        "give a path, bytes, a PIL image, a numpy array or a data URI"
+    )
+
+
+def _from_text(text: str, limits: Limits) -> Picture:
+    if text[:5].lower() == "data:":
+        return _from_bytes(_decode_data_uri(text, limits), "data URI", limits)
+    if re.match(r"https?:", text, re.IGNORECASE):
         raise MediaError(
-            f"a {type(source).__name__} is not a picture; give a path, bytes, an array, a PIL "
-            "image or a data URI"
+            f"{_shorten(text)} is a web address, and pictures are never fetched from the network; "
+            "download it first and give the file"
         )
-    path = Path(source)
-    if path.is_dir():
-        raise MediaError(f"{name} is a folder; give a picture file")
-    try:
-        size = path.stat().st_size
-        if size > limits.max_bytes:
-            raise MediaError(f"{name} has {size:,} bytes, more than {limits.max_bytes:,}")
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise MediaError(f"{name} does not exist; check the path") from error
-    except OSError as error:
-        raise MediaError(f"{name} cannot be read: {error.strerror}") from error
+    if re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE):
+        raise MediaError(f"{_shorten(text)} is an address, not a path; give the path of a file")
+    return _from_path(text, limits)
 
 
-def _decode_data_uri(uri: str) -> bytes:
-    head, comma, body = uri.partition(",")
-    if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
-        raise MediaError("a data URI must begin with data:image/...;base64, and hold a picture")
-    try:
-        return base64.b64decode(body, validate=True)
-    except binascii.Error as error:
-        raise MediaError(f"the data URI is not valid base64: {error}") from error
-
-
-def _decode(data: bytes, name: str, limits: Limits) -> Image.Image:
-    if not data:
-        raise MediaError(f"{name} is empty")
-    if len(data) > limits.max_bytes:
-        raise MediaError(f"{name} has {len(data):,} bytes, more than {limits.max_bytes:,}")
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise MediaError(f"{name} is not a picture: {_looks_like(data)}") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise MediaError(f"{name} has a broken header: {error}") from error
-    _check_size(image, name, limits)
-    try:
-        image.load()
-        return _to_rgb(image, name)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+def _decode_data_uri(text: str, limits: Limits) -> bytes:
+    header, comma, payload = text.partition(",")
+    if not comma or not header.lower().endswith(";base64"):
         raise MediaError(
-            f"{name} is a {image.format} that breaks off or is damaged ({error}); "
-            "copy or download it again"
+            "the data URI is not base64; write data:image/png;base64, followed by the content"
+        )
+    if len(payload) // 4 * 3 > limits.max_bytes + 3:
+        raise _too_many_bytes("data URI", len(payload) // 4 * 3, limits)
+    try:
+        return base64.b64decode("".join(payload.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MediaError(
+            "the data URI's base64 text is damaged; encode the picture again"
         ) from error
 
 
-def _looks_like(data: bytes) -> str:
-    start = data[:64].lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg")):
-        return "it holds markup (HTML, XML or SVG); save the picture itself"
-    if start.startswith(b"%pdf"):
-        return "it is a PDF; export the page as PNG"
-    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in data[:256]):
-        return "it holds text, whatever its name says"
-    return f"its content is none of {', '.join(FORMATS)}"
+def _from_path(path: str, limits: Limits) -> Picture:
+    name = _shorten(path)
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise MediaError(f"{name} is a folder; give the path of one picture")
+        if not stat.S_ISREG(mode):  # a pipe or a device might never end
+            raise MediaError(f"{name} is not a regular file; copy the picture into one")
+        with open(path, "rb") as file:
+            content = file.read(limits.max_bytes + 1)
+            num_bytes = os.fstat(file.fileno()).st_size
+    except FileNotFoundError as error:
+        raise MediaError(f"there is no file {name}; check the path") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a valid path"
+        raise MediaError(f"{name} cannot be read ({reason}); check the path") from error
+    if len(content) > limits.max_bytes:
+        raise _too_many_bytes(name, num_bytes, limits)
+    return _from_bytes(content, name, limits)
 
 
-def _check_size(image: Image.Image, name: str, limits: Limits) -> None:
-    width, height = image.size
-    if min(width, height) < 1:
-        raise MediaError(f"{name} has no pixels ({width} x {height})")
-    if width * height > limits.max_pixels:
+def _from_bytes(content: bytes, name: str, limits: Limits) -> Picture:
+    if not content:
+        raise MediaError(f"{name} is empty (0 bytes); copy or download it again")
+    if len(content) > limits.max_bytes:
+        raise _too_many_bytes(name, len(content), limits)
+    kind = guess_format(content)
+    if kind not in limits.formats:
         raise MediaError(
-            f"{name} is {width} x {height} = {width * height:,} pixels, more than "
-            f"{limits.max_pixels:,}; make it smaller"
+            f"{name} is {guess_kind(content)}, not one of {', '.join(limits.formats)}; "
+            "save the picture as one of these"
         )
-    if max(width, height) > limits.max_aspect * min(width, height):
-        raise MediaError(
-            f"{name} is {width} x {height}, more than {limits.max_aspect} times as long as wide; "
-            "cut it into parts"
-        )
+    _silence_metadata_warnings()
+    try:
+        image = _PLUGINS[kind](io.BytesIO(content))
+    except Exception as error:  # decoders raise anything on damaged input
+        raise _broken(name, kind) from error
+    return _finish(image, name, limits)
 
 
-def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    image = ImageOps.exif_transpose(image)
-    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        return _wide_grey(image)
-    has_alpha = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
-    if not has_alpha:
-        return image.convert("RGB")
-    coloured = image.convert("RGBA")
-    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, coloured).convert("RGB")
-
-
-def _wide_grey(image: Image.Image) -> Image.Image:
-    """16-bit grey (and 32-bit, as some files store it) as 8-bit."""
-    values = np.asarray(image, dtype=np.float64)
-    top = 65535.0 if values.max(initial=0) > 255 else 255.0
-    grey = np.clip(values / top * 255 + 0.5, 0, 255).astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
-
-
-def _to_bytes_array(array: "np.ndarray[Any, Any]", name: str) -> "np.ndarray[Any, Any]":
+def _from_array(array: NDArray[np.generic], limits: Limits) -> Picture:
+    name = f"array of shape {array.shape}"
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise MediaError(f"{name} is not a picture; use rows x columns, and 3 or 4 channels last")
+        cure = "rows x columns, with 3 or 4 channels last"
+        if array.ndim == 3 and array.shape[0] in (1, 3, 4):
+            cure = "channels last: use array.transpose(1, 2, 0)"
+        raise MediaError(f"{name} is not a picture; give {cure}")
+    _check_size(array.shape[1], array.shape[0], name, limits)
+    return _finish(Image.fromarray(_as_bytes(array, name)), name, limits)
+
+
+def _as_bytes(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
-        return np.ascontiguousarray(_without_alpha(array))
+        return np.ascontiguousarray(array, dtype=np.uint8)
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
     if not np.issubdtype(array.dtype, np.floating):
-        raise MediaError(f"{name} holds {array.dtype}; use uint8, or floats in 0..1")
-    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-        raise MediaError(f"{name} holds values outside 0..1; scale them, or use uint8")
-    return np.ascontiguousarray(_without_alpha((array * 255 + 0.5).astype(np.uint8)))
+        raise MediaError(
+            f"{name} holds {array.dtype}; give uint8 from 0 to 255 or floats from 0 to 1"
+        )
+    values = array.astype(np.float32)
+    if not (values.min() >= 0 and values.max() <= 1):  # also false for NaN
+        raise MediaError(
+            f"{name} holds floats from {values.min():g} to {values.max():g}; scale them to 0..1"
+        )
+    return (values * 255 + 0.5).astype(np.uint8)
 
 
-def _without_alpha(array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    if array.ndim == 2 or array.shape[2] == 3:
-        return array
-    share = array[:, :, 3:].astype(np.float64) / 255
-    return (array[:, :, :3] * share + 255 * (1 - share) + 0.5).astype(np.uint8)
+def _finish(image: Image.Image, name: str, limits: Limits) -> Picture:
+    _check_size(*image.size, name, limits)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        _check_tiles(image, name, limits)
+    _silence_metadata_warnings()
+    try:
+        image.load()
+        rgb = to_rgb(upright(image), name)
+    except MediaError:
+        raise
+    except MemoryError as error:
+        raise MediaError(f"{name} does not fit into memory; make it smaller") from error
+    except Exception as error:  # decoders raise anything on damaged input
+        raise _broken(name, image.format) from error
+    _check_size(*rgb.size, name, limits)
+    return Picture(rgb=rgb, width=rgb.width, height=rgb.height, source=name)
+
+
+def _check_size(width: int, height: int, name: str, limits: Limits) -> None:
+    if width < 1 or height < 1:
+        raise MediaError(f"{name} has no pixels ({width} x {height}); give another picture")
+    if width * height > limits.max_pixels:
+        raise MediaError(
+            f"{name} is {width} x {height} = {width * height:,} pixels, more than the "
+            f"{limits.max_pixels:,} allowed; make it smaller or raise max_pixels"
+        )
+    aspect = max(width, height) / min(width, height)
+    if aspect > limits.max_aspect:
+        raise MediaError(
+            f"{name} is {width} x {height} pixels, one side {aspect:,.0f} times the other, and "
+            f"at most {limits.max_aspect:g} times is allowed; crop it"
+        )
+
+
+def _check_tiles(image: TiffImagePlugin.TiffImageFile, name: str, limits: Limits) -> None:
+    """A small TIFF may be cut from huge tiles, and a whole tile is decoded at once."""
+    width, height = image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)
+    if not (isinstance(width, int) and isinstance(height, int)):
+        raise _broken(name, "TIFF")
+    if width * height > limits.max_pixels:
+        raise MediaError(
+            f"{name} has tiles of {width} x {height} pixels, more than the "
+            f"{limits.max_pixels:,} pixels allowed; save it without tiles"
+        )
+
+
+def _silence_metadata_warnings() -> None:
+    """Keep quiet about damaged EXIF and animation data, which do not concern the pixels.
+
+    These few modules are silenced for good, because restoring the filters afterwards would undo
+    what other threads do to them meanwhile.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.(Tiff|Png|Jpeg)ImagePlugin")
+
+
+def _too_many_bytes(name: str, num_bytes: int, limits: Limits) -> MediaError:
+    return MediaError(
+        f"{name} has {num_bytes:,} bytes, more than the {limits.max_bytes:,} allowed; "
+        "make it smaller or raise max_bytes"
+    )
+
+
+def _broken(name: str, kind: str | None) -> MediaError:
+    return MediaError(
+        f"{name} is damaged or cut off and cannot be decoded as {kind or 'a picture'}; "
+        "copy or download it again, or save it anew"
+    )
+
+
+def _shorten(path: str) -> str:
+    clean = "".join(character if character.isprintable() else "?" for character in path)
+    return clean if len(clean) <= _LONGEST_NAME else f"{clean[: _LONGEST_NAME - 20]}…{clean[-20:]}"

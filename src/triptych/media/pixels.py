@@ -1,4 +1,4 @@
-"""Colours to numbers and back."""
+"""Colours as the numbers a vision panel expects, and back again for people to look at."""
 
 from dataclasses import dataclass
 
@@ -8,35 +8,59 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from triptych.errors import ConfigError
+from triptych.errors import ConfigError, ShapeError
 
-Triple = tuple[float, float, float]
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PixelConfig:
-    """number = (colour / 255 - mean) / std, for each of red, green and blue."""
+    """number = (colour * scale - mean) / std, for red, green and blue."""
 
-    mean: Triple
-    """Subtracted from colours in 0..1."""
+    mean: tuple[float, float, float]
+    """Of each colour over the pictures the vision panel was trained on, on a scale of 0..1."""
 
-    std: Triple
-    """Divided by after that."""
+    std: tuple[float, float, float]
+    """Spread of each colour over those pictures."""
+
+    scale: float = 1 / 255
+    """What a colour of 0..255 is multiplied by first."""
 
     def __post_init__(self) -> None:
-        if min(self.std) <= 0:
-            raise ConfigError(f"std must be above 0 in every channel, got {self.std}")
+        if min(self.std) <= 0 or self.scale <= 0:
+            raise ConfigError(f"std and scale must be positive, got {self.std} and {self.scale}")
+
+
+CLIP_PIXELS = PixelConfig(mean=CLIP_MEAN, std=CLIP_STD)
+"""CLIP, and what was trained on top of it: LLaVA, BLIP-2, Qwen-VL, Qwen2-VL."""
+
+IMAGENET_PIXELS = PixelConfig(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+"""ImageNet statistics: most convolutional networks, InternViT, Swin."""
+
+HALF_PIXELS = PixelConfig(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+"""From -1 to 1: Google's ViT, SigLIP."""
 
 
 def to_pixels(image: Image.Image, config: PixelConfig) -> Float[Tensor, "channel height width"]:
-    """An RGB picture as numbers."""
-    colours = torch.from_numpy(np.array(image, dtype=np.float32)).permute(2, 0, 1) / 255
-    mean, std = (torch.tensor(each)[:, None, None] for each in (config.mean, config.std))
-    return ((colours - mean) / std).contiguous()
+    """An RGB picture as normalised float32 numbers, channels in the order red, green, blue."""
+    if image.mode != "RGB":
+        raise ShapeError(f"pixels are made from RGB pictures, got mode {image.mode}; convert it")
+    colours = torch.as_tensor(np.array(image)).permute(2, 0, 1).to(torch.float32)
+    mean, std = _per_channel(config)
+    return ((colours * config.scale - mean) / std).contiguous()
 
 
-def to_image(pixels: Float[Tensor, "channel height width"], config: PixelConfig) -> Image.Image:
-    """Numbers as an RGB picture; the inverse of `to_pixels` up to rounding."""
-    mean, std = (torch.tensor(each)[:, None, None] for each in (config.mean, config.std))
-    colours = (pixels * std + mean).clamp(0, 1) * 255
-    return Image.fromarray(colours.round().byte().permute(1, 2, 0).numpy())
+def to_picture(pixels: Float[Tensor, "channel height width"], config: PixelConfig) -> Image.Image:
+    """The picture that `to_pixels` was given; numbers outside the range of colours are clipped."""
+    mean, std = _per_channel(config)
+    colours = (pixels.detach().to("cpu", torch.float32) * std + mean) / config.scale
+    rounded = colours.round().clamp(0, 255).to(torch.uint8)
+    return Image.fromarray(rounded.permute(1, 2, 0).contiguous().numpy())
+
+
+def _per_channel(
+    config: PixelConfig,
+) -> tuple[Float[Tensor, "channel 1 1"], Float[Tensor, "channel 1 1"]]:
+    mean, std = torch.tensor(config.mean), torch.tensor(config.std)
+    return mean[:, None, None], std[:, None, None]
