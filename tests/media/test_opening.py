@@ -306,9 +306,11 @@ def test_huge_headers_of_other_kinds_are_refused():
     start = jpeg.index(b"\xff\xc0")
     jpeg[start + 5 : start + 9] = struct.pack(">HH", 65_000, 65_000)
     assert "65000 x 65000" in refusal(bytes(jpeg))
-    webp = bytearray(encoded(corners(), "WEBP", exif=b"Exif\x00\x00"))
-    webp[24:30] = (16_000).to_bytes(3, "little") * 2
-    assert "WEBP" in refusal(bytes(webp)) or "pixels" in refusal(bytes(webp))
+    frames = {"save_all": True, "append_images": [Image.new("RGB", (32, 48))]}
+    webp = bytearray(encoded(corners(), "WEBP", **frames))
+    assert webp[12:16] == b"VP8X"
+    webp[24:30] = (11_999).to_bytes(3, "little") * 2
+    assert "12000 x 12000" in refusal(bytes(webp))
 
 
 def test_a_tiff_with_huge_tiles_is_refused():
@@ -318,8 +320,7 @@ def test_a_tiff_with_huge_tiles_is_refused():
     # Make the last two entries TileWidth and TileLength of 60,000.
     for tag, index in ((322, entries - 2), (323, entries - 1)):
         struct.pack_into("<HHII", tiff, ifd + 2 + 12 * index, tag, 4, 1, 60_000)
-    message = refusal(bytes(tiff))
-    assert "tiles of 60000 x 60000" in message or "damaged" in message
+    assert "tiles of 60000 x 60000" in refusal(bytes(tiff))
 
 
 def test_too_many_bytes_are_refused_before_they_are_read(tmp_path):

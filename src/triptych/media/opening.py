@@ -154,15 +154,15 @@ def _from_path(path: str, limits: Limits) -> Picture:
         if not stat.S_ISREG(mode):  # a pipe or a device might never end
             raise MediaError(f"{name} is not a regular file; copy the picture into one")
         with open(path, "rb") as file:
-            content = file.read(limits.max_bytes + 1)
             num_bytes = os.fstat(file.fileno()).st_size
+            if num_bytes > limits.max_bytes:
+                raise _too_many_bytes(name, num_bytes, limits)
+            content = file.read(num_bytes)
     except FileNotFoundError as error:
         raise MediaError(f"there is no file {name}; check the path") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
         raise MediaError(f"{name} cannot be read ({reason}); check the path") from error
-    if len(content) > limits.max_bytes:
-        raise _too_many_bytes(name, num_bytes, limits)
     return _from_bytes(content, name, limits)
 
 
