@@ -93,6 +93,17 @@ def test_the_layer_is_four_projections_around_attend():
     assert not torch.allclose(layer(hidden, rotation=rotation), expected)
 
 
+def test_shifting_all_positions_changes_nothing():
+    layer, hidden = Attention(12, 4, head_dim=8), torch.randn(2, 5, 12)
+    positions = torch.arange(5)[None]
+    here, there, wider = (
+        layer(hidden, is_causal=True, rotation=rotation_1d(ids, 8, 1e4))
+        for ids in (positions, positions + 100, 3 * positions)
+    )
+    torch.testing.assert_close(here, there, rtol=1e-4, atol=1e-5)
+    assert (here - wider).abs().max() > 1e-3
+
+
 def test_biases_are_where_they_were_asked_for():
     def biases(**options):
         named = Attention(8, 2, **options).named_parameters()

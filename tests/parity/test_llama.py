@@ -6,7 +6,6 @@ Logits of a left-padded batch, the reference reading it at once, ours through th
 from dataclasses import replace
 
 import pytest
-
 from tests.language.reference import (
     CONFIG,
     LLAMA_KEYS,
@@ -15,6 +14,7 @@ from tests.language.reference import (
     randomise,
     worst_difference,
 )
+
 from triptych.language import RotaryConfig
 
 transformers = pytest.importorskip("transformers")

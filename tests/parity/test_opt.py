@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-
 from tests.language.reference import CONFIG, ours_of, randomise, worst_difference
+
 from triptych.language import LearnedPositionsConfig
 
 transformers = pytest.importorskip("transformers")

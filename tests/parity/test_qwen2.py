@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-
 from tests.language.reference import (
     CONFIG,
     LLAMA_KEYS,
@@ -13,6 +12,7 @@ from tests.language.reference import (
     randomise,
     worst_difference,
 )
+
 from triptych.language import RotaryConfig
 from triptych.nn.rotary import multimodal_positions
 
