@@ -66,11 +66,12 @@ def test_small_sets_have_their_official_scores(name: str):
 
 
 def test_bleu_by_hand():
-    # 3 of 4 words match ("the" counts twice, as in the reference); 1 of 3 bigrams matches.
-    scores = score_captions({"1": "the the the cat"}, {"1": ["on the the cats with the cat dog"]})
-    brevity = math.exp(1 - 8 / 4)
-    assert scores.bleu[0] == pytest.approx(brevity * 4 / 4)
-    assert scores.bleu[1] == pytest.approx(brevity * math.sqrt(4 / 4 * 2 / 3))
+    # Words: "the" counts twice of three times, as in the reference, and "cat": 3 of 4.
+    # Bigrams: "the the" counts once of twice, "the cat" is not there: 1 of 3.
+    scores = score_captions({"1": "the the the cat"}, {"1": ["on the the big cat"]})
+    brevity = math.exp(1 - 5 / 4)
+    assert scores.bleu[0] == pytest.approx(brevity * 3 / 4)
+    assert scores.bleu[1] == pytest.approx(brevity * math.sqrt(3 / 4 * 1 / 3))
 
 
 def test_bleu_compares_with_the_reference_of_nearest_length_and_prefers_the_shorter():
@@ -156,7 +157,7 @@ def test_a_picture_without_a_caption_is_refused():
 
 
 def test_a_caption_without_references_is_refused():
-    with pytest.raises(DataError, match=r"1 of 3 pictures have caption but no references: 3;"):
+    with pytest.raises(DataError, match=r"1 of 3 pictures have a caption but no references: 3;"):
         score_captions({"1": "dogs run", "2": "a bus", "3": "a cat"}, DOGS)
 
 

@@ -85,7 +85,7 @@ def _check(candidates: Mapping[str, str], references: Mapping[str, Sequence[str]
     if not candidates:
         raise DataError("there is no caption to score; give one a picture")
     _check_same(candidates, references, "caption", "references", "caption these pictures or leave")
-    _check_same(references, candidates, "references", "caption", "find their references or leave")
+    _check_same(references, candidates, "references", "a caption", "find their references or leave")
     for item, texts in references.items():
         if isinstance(texts, str):
             raise DataError(f"the references of {item} are one text; give a list of texts")
