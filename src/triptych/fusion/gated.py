@@ -101,7 +101,7 @@ class Gated(nn.Module):
         self,
         language: Decoder,
         inputs: ModelInputs,
-        visual: Sequence[Float[Tensor, "visual visual_dim"]],
+        visual: Sequence[Float[Tensor, "_visual visual_dim"]],
         cache: KVCache | None = None,
     ) -> tuple[Embeddings, GatedMemory]:
         """Hidden states of every position, and what later steps need of the pictures."""
@@ -196,7 +196,7 @@ def image_counts(inputs: ModelInputs) -> Int[Tensor, "batch token"]:
 
 
 def gather_memory(
-    visual: Sequence[Float[Tensor, "visual visual_dim"]],
+    visual: Sequence[Float[Tensor, "_visual visual_dim"]],
     inputs: ModelInputs,
     like: Embeddings,
     counts: Int[Tensor, "batch token"],

@@ -57,7 +57,7 @@ class Splice(nn.Module):
         self,
         language: Decoder,
         inputs: ModelInputs,
-        visual: Sequence[Float[Tensor, "visual language_dim"]],
+        visual: Sequence[Float[Tensor, "_visual language_dim"]],
         cache: KVCache | None = None,
     ) -> tuple[Embeddings, None]:
         """Hidden states of every position; nothing has to be remembered for later steps."""
@@ -82,7 +82,7 @@ class Splice(nn.Module):
 
 def splice(
     embeddings: Embeddings,
-    visual: Sequence[Float[Tensor, "visual language_dim"]],
+    visual: Sequence[Float[Tensor, "_visual language_dim"]],
     spans: Sequence[ImageSpan],
 ) -> Embeddings:
     """The embeddings with each picture's visual tokens in its reserved slots.

@@ -107,7 +107,7 @@ class VLM(nn.Module):
         """Final hidden states of tokens that continue what `cache` holds."""
         return self.fusion.step(self.language, token_ids, position_ids, cache, memory)
 
-    def encode(self, inputs: ModelInputs) -> list[Float[Tensor, "visual visual_dim"]]:
+    def encode(self, inputs: ModelInputs) -> list[Float[Tensor, "_visual visual_dim"]]:
         """Visual tokens of each picture, in order of appearance."""
         encoded: list[Tensor] = [torch.empty(0)] * len(inputs.images)
         for indexes in _equal_shapes(inputs.images):

@@ -1,0 +1,36 @@
+"""What every architecture promises of an answer that is given piece by piece."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.laws.debug_models import DEBUG_NAMES, QUESTIONS, subject
+from triptych.generate import GenerationOptions, generate, stream
+
+GREEDY = GenerationOptions(max_new_tokens=6)
+SAMPLED = GenerationOptions(max_new_tokens=8, temperature=1.0, seed=7)
+
+
+@pytest.fixture(params=DEBUG_NAMES)
+def debug(request):
+    return subject(request.param)
+
+
+@pytest.mark.parametrize("options", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_a_streamed_answer_is_the_whole_answer(debug, options):
+    for question in (QUESTIONS[0], QUESTIONS[3]):
+        prompt = debug.prompt(question)
+        [whole] = generate(debug.model, debug.processor, [prompt], options)
+        pieces = list(stream(debug.model, debug.processor, prompt, options))
+        assert "".join(pieces) == whole.text
+
+
+def test_a_streamed_answer_stops_where_the_whole_one_does(debug):
+    prompt = debug.prompt(QUESTIONS[0])
+    [free] = generate(debug.model, debug.processor, [prompt], SAMPLED)
+    middle = len(free.text) // 2
+    options = replace(SAMPLED, stop=(free.text[middle : middle + 2],))
+    [whole] = generate(debug.model, debug.processor, [prompt], options)
+    assert whole.ended
+    assert whole.text == free.text[: free.text.index(options.stop[0])]
+    assert "".join(stream(debug.model, debug.processor, prompt, options)) == whole.text
