@@ -37,12 +37,23 @@ class CaptionSamples:
 
     def sample(self, index: int, generator: torch.Generator) -> Sample:
         """The sample of one picture; equal generators give equal samples."""
-        item = self.items[index]
-        image = self.picture(item.image_id, generator)
+        image = self.picture(self.items[index].image_id, generator)
+        return replace(self._text(index, image), images=(image,))
+
+    def lengths(self) -> tuple[int, ...]:
+        """Tokens of every sample, picture and captions."""
+        if not self.items:
+            return ()
+        # All pictures have one size, so one of them stands for all.
+        image = self.picture(self.items[0].image_id, torch.Generator())
+        return tuple(len(self._text(i, image).token_ids) for i in range(len(self)))
+
+    def _text(self, index: int, image: EncodedImage) -> Sample:
         if index not in self._encoded:
+            item = self.items[index]
             captions = [plain_caption(caption) for caption in item.captions]
             encoded = self.processor.encode_answers(
                 ask_about([item.image_id]), captions, sample_id=item.image_id, features=[image]
             )
             self._encoded[index] = replace(encoded, images=())
-        return replace(self._encoded[index], images=(image,))
+        return self._encoded[index]

@@ -48,7 +48,7 @@ class Flickr8kRecipe:
 
     train: TrainConfig = TrainConfig(
         learning_rates=PanelRates(connector=1e-3, language=1e-3),
-        epochs=12,
+        epochs=15,
         batch_size=16,
         warmup_steps=150,
         label_smoothing=0.1,
@@ -64,13 +64,13 @@ class Flickr8kRecipe:
     """Attention heads."""
     ffn_dim: int = 640
     """Hidden width of the decoder's gated MLP."""
-    dropout: float = 0.1
+    dropout: float = 0.15
     """In the decoder."""
     vocab_size: int = 3000
     """Byte-level BPE entries, trained on the training captions."""
     flip: bool = True
     """Show mirror images in half of the cases."""
-    decoding: GenerationOptions = GenerationOptions(max_new_tokens=32, num_beams=4)
+    decoding: GenerationOptions = GenerationOptions(max_new_tokens=32, num_beams=4, length_penalty=0.7)
     """How test captions are searched for."""
     encoder_weights: str = ""
     """Folder of the MobileNetV2 weights; empty means `weights/mobilenet_v2` beside the data."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from triptych.errors import CheckpointError
 from triptych.fusion.vlm import VLM
 from triptych.train.optimizer import trained_parameters
 
@@ -56,7 +57,16 @@ class WeightAverage:
         return dict(self.average)
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Put back what `state` gave."""
+        """Put back what `state` gave.
+
+        Raises:
+            CheckpointError: it was given with other panels moving, or with no average at all.
+        """
+        if missing := sorted(set(self.average) - set(state)):
+            raise CheckpointError(
+                f"the checkpoint holds no weight average of {missing[0]}; resume with the "
+                "ema_decay and learning_rates that the run was started with"
+            )
         for name, average in self.average.items():
             average.copy_(state[name])
 

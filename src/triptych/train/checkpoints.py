@@ -16,7 +16,6 @@ from torch import Tensor
 
 from triptych.architectures.architecture import Architecture
 from triptych.checkpoint.files import (
-    PARTIAL,
     load_state,
     read_json,
     read_tensors,
@@ -101,7 +100,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Remove all checkpoints, half-written ones too."""
-        for path in [*self.folder.glob("step-*"), *self.folder.glob(f"*{PARTIAL}")]:
+        for path in list(self.folder.glob("step-*")):
             shutil.rmtree(path)
 
 

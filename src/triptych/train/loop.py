@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -43,12 +43,17 @@ from triptych.train.order import Order
 from triptych.train.record import ProgressBar, Record
 
 
+@runtime_checkable
 class SampleSource(Protocol):
     """Training samples by number. The same number and randomness give the same sample."""
 
     def __len__(self) -> int: ...
 
     def sample(self, index: int, generator: torch.Generator) -> Sample: ...
+
+    def lengths(self) -> tuple[int, ...] | None:
+        """Tokens of every sample, if they are known beforehand; similar ones share a step."""
+        ...
 
 
 Validate = Callable[[VLM], dict[str, float]]
@@ -91,10 +96,11 @@ def fit(
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; a checkpoint has been written.
-        TrainingError: the loss is not a number.
+        TrainingError: the loss or its gradient is not a number.
     """
     files = RunFiles(folder)
-    order = Order(len(source), config.batch_size * config.accumulate, config.seed)
+    samples_per_step = config.batch_size * config.accumulate
+    order = Order(len(source), samples_per_step, config.seed, source.lengths())
     num_steps = config.epochs * order.steps_per_epoch
     freeze(model, config.learning_rates)
     optimizer = build_optimizer(model, config)
@@ -147,7 +153,9 @@ class _Outcome:
     num_tokens: int
     num_labels: int
 
-    def line(self, progress: Progress, optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    def line(
+        self, progress: Progress, optimizer: torch.optim.Optimizer
+    ) -> dict[str, float | int]:
         return {
             "step": progress.step,
             "loss": self.loss,
@@ -184,6 +192,11 @@ def _step(
             "then go on with --resume"
         )
     norm = nn.utils.clip_grad_norm_(trained_parameters(model).values(), config.clip_norm)
+    if not math.isfinite(float(norm)):
+        raise TrainingError(
+            f"the gradient of step {step + 1} is {float(norm)}; lower the learning rate, "
+            "then go on with --resume"
+        )
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return _Outcome(

@@ -62,7 +62,8 @@ def _groups(model: VLM, config: TrainConfig) -> Iterator[dict[str, object]]:
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:
-    return parameter.ndim >= 2 and "embedding" not in name
+    # Learned positions, queries and latents are tables of vectors and are not called `weight`.
+    return parameter.ndim >= 2 and name.endswith("weight") and "embedding" not in name
 
 
 def rate_factor(step: int, num_steps: int, config: TrainConfig) -> float:

@@ -10,11 +10,16 @@ from torch import Generator
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Shuffled epochs over `num_samples`, cut into steps; a short last step is kept."""
+    """Shuffled epochs over `num_samples`, cut into steps; a short last step is kept.
+
+    With `lengths`, samples that meet in a step are of similar length, so that little is padding:
+    every window of the shuffled epoch is sorted, cut into steps, and the steps shuffled again.
+    """
 
     num_samples: int
     samples_per_step: int
     seed: int
+    lengths: tuple[int, ...] | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -26,7 +31,7 @@ class Order:
 
     def indexes(self, step: int) -> Sequence[int]:
         """The samples of a step."""
-        order = _permutation(self.num_samples, self.seed, self.epoch(step))
+        order = _epoch_order(self, self.epoch(step))
         start = step % self.steps_per_epoch * self.samples_per_step
         return order[start : start + self.samples_per_step]
 
@@ -35,10 +40,28 @@ class Order:
         return Generator().manual_seed(_mix(self.seed, self.epoch(step), index))
 
 
+STEPS_PER_WINDOW = 24
+"""Steps whose samples are sorted by length together; more would make them too alike."""
+
+
 @lru_cache(maxsize=2)
-def _permutation(num_samples: int, seed: int, epoch: int) -> tuple[int, ...]:
-    generator = Generator().manual_seed(_mix(seed, epoch, -1))
-    return tuple(torch.randperm(num_samples, generator=generator).tolist())
+def _epoch_order(order: Order, epoch: int) -> tuple[int, ...]:
+    generator = Generator().manual_seed(_mix(order.seed, epoch, -1))
+    shuffled: list[int] = torch.randperm(order.num_samples, generator=generator).tolist()
+    lengths, size = order.lengths, order.samples_per_step
+    if lengths is None:
+        return tuple(shuffled)
+    num_full = order.num_samples // size * size
+    window = size * STEPS_PER_WINDOW
+    whole, rest = shuffled[:num_full], shuffled[num_full:]
+    by_length = [
+        index
+        for start in range(0, num_full, window)
+        for index in sorted(whole[start : start + window], key=lambda each: lengths[each])
+    ]
+    steps = [by_length[start : start + size] for start in range(0, num_full, size)]
+    mixed: list[int] = torch.randperm(len(steps), generator=generator).tolist()
+    return tuple([index for number in mixed for index in steps[number]] + rest)
 
 
 def _mix(*values: int) -> int:

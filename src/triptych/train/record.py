@@ -34,12 +34,12 @@ class Record:
             file.write(json.dumps(dict(line)) + "\n")
 
 
-def read_record(path: Path) -> list[dict[str, float]]:
+def read_record(path: Path) -> list[dict[str, float | int]]:
     """The lines of a record; a half-written last line, as a crash leaves it, is dropped."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").split("\n")
-    read: list[dict[str, float]] = []
+    read: list[dict[str, float | int]] = []
     for number, line in enumerate(lines, start=1):
         if not line:
             continue
@@ -50,6 +50,10 @@ def read_record(path: Path) -> list[dict[str, float]]:
                 break
             raise DataError(f"{path}:{number} is not a JSON line; remove it to go on") from error
     return read
+
+
+LOG_EVERY_S = 30.0
+"""Seconds between two lines of progress where stderr is no terminal."""
 
 
 class ProgressBar:
@@ -68,6 +72,8 @@ class ProgressBar:
             refresh_per_second=2,
         )
         self.task = self.progress.add_task(name, total=num_steps, completed=done, status="")
+        self.num_steps, self.done = num_steps, done
+        self.next_line_at = time.monotonic()
 
     def __enter__(self) -> "ProgressBar":
         self.progress.start()
@@ -90,7 +96,12 @@ class ProgressBar:
             images = sum(each[1] for each in list(self.recent)[1:]) / elapsed
             tokens = sum(each[2] for each in list(self.recent)[1:]) / elapsed
             status += f"  {images:.0f} images/s  {tokens:.0f} tokens/s"
+        self.done += 1
         self.progress.update(self.task, advance=1, status=status)
+        # A log file shows no bar; it gets a line now and then.
+        if not self.progress.console.is_terminal and time.monotonic() >= self.next_line_at:
+            self.note(f"{self.name} step {self.done}/{self.num_steps}  {status}")
+            self.next_line_at = time.monotonic() + LOG_EVERY_S
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""

@@ -1,6 +1,8 @@
 """From pixels to logits: the shape at every step, and what a picture costs the language model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -67,12 +69,11 @@ def cache_bytes_per_token(model: VLMConfig, bytes_per_number: int = 4) -> int:
 def _steps(model: VLM, resized: tuple[int, int], num_tokens: int) -> tuple[Step, ...]:
     pixels = torch.empty(1, 3, *resized)
     steps = [_step("pixels", pixels, "picture, channel, height, width")]
-    for name, value in model.vision.intermediates(pixels).items():
-        steps.append(_step(f"vision: {name}", value, ""))
+    steps += _vision_steps(model.vision.intermediates(pixels))
     features = model.vision(pixels)
-    steps.append(_step("vision: cells", features.cells, "picture, row, col, width of a feature"))
+    steps.append(_step("vision: cells", features.cells, "what the connector reads"))
     if features.prefix.shape[1]:
-        steps.append(_step("vision: prefix", features.prefix, "class token, in front"))
+        steps.append(_step("vision: prefix", features.prefix, "class token, in front of the cells"))
     visual = model.connector(features)
     steps.append(_step("connector", visual, "picture, visual tokens, width"))
     embeddings = torch.empty(1, num_tokens, model.language.config.dim)
@@ -84,6 +85,17 @@ def _steps(model: VLM, resized: tuple[int, int], num_tokens: int) -> tuple[Step,
     logits = model.language.head(hidden[:, -1:])
     steps.append(_step("language: logits", logits, "batch, last position, vocabulary"))
     return tuple(steps)
+
+
+def _vision_steps(intermediates: Mapping[str, Tensor]) -> list[Step]:
+    """One step for every shape: equal layers in a row (`blocks.0` to `blocks.23`) become one."""
+    layers = [(name, value) for name, value in intermediates.items() if "prefix" not in name]
+    steps: list[Step] = []
+    for shape, run in groupby(layers, key=lambda each: tuple(each[1].shape)):
+        names = [name for name, _ in run]
+        name = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+        steps.append(Step(f"vision: {name}", shape, "picture, row, col, width"))
+    return steps
 
 
 def _has_axes(model: VLM) -> bool:
