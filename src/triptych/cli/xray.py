@@ -17,9 +17,9 @@ def xray(
         Path | None, typer.Option(help="Follow this picture; a folder's model also sees it.")
     ] = None,
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the picture to follow.")] = "1000x700",
-    out: Annotated[
-        Path, typer.Option(help="Where to write the picture of patch norms.")
-    ] = Path("xray.png"),
+    out: Annotated[Path, typer.Option(help="Where to write the picture of patch norms.")] = Path(
+        "xray.png"
+    ),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show parameters by panel, the shape at every step, and what a picture costs."""
