@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-
 from tests.laws.debug_models import DEBUG_NAMES, QUESTIONS, Subject, picture, subject
+
 from triptych.generate import GenerationOptions, generate
 from triptych.processor import Sample, ask_about
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from tests.laws.debug_models import (
     DEBUG_NAMES,
     QUESTIONS,
@@ -10,6 +9,7 @@ from tests.laws.debug_models import (
     answered,
     subject,
 )
+
 from triptych.fusion.vlm import PANELS
 from triptych.objectives.language_modelling import language_modelling
 from triptych.processor import Sample

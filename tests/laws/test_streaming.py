@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-
 from tests.laws.debug_models import DEBUG_NAMES, QUESTIONS, subject
+
 from triptych.generate import GenerationOptions, generate, stream
 
 GREEDY = GenerationOptions(max_new_tokens=6)

@@ -13,7 +13,7 @@ Flamingo: https://arxiv.org/abs/2204.14198 (section 2.2)
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -24,7 +24,7 @@ from triptych.fusion.masks import attention_mask
 from triptych.inputs import ImageSpan, ModelInputs
 from triptych.language import Decoder
 from triptych.nn.attention import Attention
-from triptych.nn.cache import KVCache
+from triptych.nn.cache import KVCache, LayerCache
 from triptych.nn.masks import last_image_mask
 from triptych.nn.mlp import MLP, Activation
 from triptych.nn.norm import make_norm
@@ -75,11 +75,14 @@ class GatedMemory:
     num_images: int
     tokens_per_image: int
 
+    caches: dict[str, LayerCache] = field(default_factory=dict[str, LayerCache])
+    """While generating: by language layer, the keys and values of `visual`, made once."""
+
     def select(self, rows: Int[Tensor, " row"]) -> "GatedMemory":
-        """The memory of some rows, as beam search reorders them."""
-        return GatedMemory(
-            self.visual[rows], self.image_counts[rows], self.num_images, self.tokens_per_image
-        )
+        """The memory of some rows, as beam search reorders them; the old one is used up."""
+        for cache in self.caches.values():
+            cache.select(rows)
+        return replace(self, visual=self.visual[rows], image_counts=self.image_counts[rows])
 
 
 class Gated(nn.Module):
@@ -110,6 +113,7 @@ class Gated(nn.Module):
         memory = gather_memory(visual, inputs, embeddings, counts)
         if cache is not None:
             cache.extend_mask(inputs.token_mask)
+            memory = replace(memory, caches=self._allocate_caches(memory))
         hidden = language(
             embeddings,
             position_ids=inputs.position_ids,
@@ -125,9 +129,15 @@ class Gated(nn.Module):
         token_ids: TokenIds,
         position_ids: PositionIds,
         cache: KVCache,
-        memory: GatedMemory,
+        memory: GatedMemory | None,
     ) -> Embeddings:
-        """Hidden states of tokens that continue what `cache` holds."""
+        """Hidden states of tokens that continue what `cache` holds.
+
+        Raises:
+            ShapeError: the memory that `forward` returned is missing.
+        """
+        if memory is None:
+            raise ShapeError("gated fusion goes on with the memory its forward pass returned")
         counts = memory.image_counts[:, None].expand(token_ids.shape)
         return language(
             language.embed(token_ids),
@@ -144,6 +154,16 @@ class Gated(nn.Module):
             if isinstance(block, GatedBlock)
         }
 
+    def _allocate_caches(self, memory: GatedMemory) -> dict[str, LayerCache]:
+        batch, num_keys, _ = memory.visual.shape
+        heads, head_dim = self.config.num_heads, self.config.head_dim
+        like = memory.visual
+        return {
+            layer: LayerCache(batch, heads, head_dim, num_keys, like.dtype, like.device)
+            for layer in self.blocks
+            if num_keys
+        }
+
     def _look(
         self, memory: GatedMemory, counts: Int[Tensor, "batch token"]
     ) -> Callable[[int, Tensor], Tensor] | None:
@@ -154,7 +174,8 @@ class Gated(nn.Module):
         def look(layer: int, hidden: Tensor) -> Tensor:
             if str(layer) not in self.blocks:
                 return hidden
-            return self.blocks[str(layer)](hidden, memory.visual, mask)
+            block, cache = self.blocks[str(layer)], memory.caches.get(str(layer))
+            return block(hidden, memory.visual, mask, cache)
 
         return look
 
@@ -178,10 +199,10 @@ class GatedBlock(nn.Module):
         hidden: Embeddings,
         visual: Float[Tensor, "batch key visual_dim"],
         mask: AttentionMask,
+        cache: LayerCache | None = None,
     ) -> Embeddings:
-        # Softmax over nothing is undefined: such rows look everywhere, then count for nothing.
         sees_any = mask.any(dim=-1, keepdim=True)
-        seen = self.attention(self.norm_1(hidden), context=visual, mask=mask | ~sees_any)
+        seen = self.attention(self.norm_1(hidden), context=visual, mask=mask, cache=cache)
         keep = sees_any[:, 0]
         hidden = hidden + self.attention_gate.tanh() * seen * keep
         return hidden + self.mlp_gate.tanh() * self.mlp(self.norm_2(hidden)) * keep

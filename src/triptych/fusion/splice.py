@@ -74,9 +74,9 @@ class Splice(nn.Module):
         token_ids: TokenIds,
         position_ids: PositionIds,
         cache: KVCache,
-        memory: None,
+        memory: object,
     ) -> Embeddings:
-        """Hidden states of tokens that continue what `cache` holds."""
+        """Hidden states of tokens that continue what `cache` holds; there is no memory."""
         return language(language.embed(token_ids), position_ids=position_ids, cache=cache)
 
 

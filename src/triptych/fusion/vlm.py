@@ -91,6 +91,11 @@ class VLM(nn.Module):
         self.fusion = fusion
         self.language = language
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are; inputs are brought there."""
+        return self.language.embedding.weight.device
+
     def forward(self, inputs: ModelInputs) -> Logits:
         """Logits of every position, those of padding included."""
         return self.language.head(self.read(inputs)[0])
@@ -99,6 +104,7 @@ class VLM(nn.Module):
         self, inputs: ModelInputs, cache: KVCache | None = None
     ) -> tuple[Embeddings, Memory]:
         """Final hidden states of every position, and what `step` needs to go on."""
+        inputs = inputs.to(self.device)
         return self.fusion(self.language, inputs, self.encode(inputs), cache)
 
     def step(

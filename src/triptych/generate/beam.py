@@ -101,7 +101,8 @@ def _advance(
     """Grow every row's beams; returns, for all new beams, the batch row each continues."""
     num_rows, num_beams = scores.shape
     vocab_size = logits.shape[-1]
-    log_probabilities = logits.float().log_softmax(dim=-1).view(num_rows, num_beams, vocab_size)
+    logits = logits.float().cpu()
+    log_probabilities = logits.log_softmax(dim=-1).view(num_rows, num_beams, vocab_size)
     totals = (scores[:, :, None] + log_probabilities).flatten(1)
     # Enough candidates that `num_beams` remain when every end token is among the best.
     best = totals.topk(min(num_beams * (1 + num_ends), totals.shape[1]), dim=1)

@@ -31,7 +31,7 @@ class DecodingState:
         batch, length = inputs.token_ids.shape
         cache = model.language.allocate_cache(batch, length + max_new_tokens)
         hidden, memory = model.read(inputs, cache)
-        positions = inputs.position_ids.masked_fill(~inputs.token_mask, -1)
+        positions = inputs.position_ids.masked_fill(~inputs.token_mask, -1).to(model.device)
         num_axes = positions.ndim - 2 and positions.shape[0]
         last = positions.reshape(-1, batch, length).amax(dim=(0, 2))
         state = cls(model, cache, memory, last + 1, num_axes)
@@ -42,12 +42,14 @@ class DecodingState:
         positions = self.next_positions[:, None]
         if self.num_axes:
             positions = positions.expand(self.num_axes, -1, -1)
+        token_ids = token_ids.to(positions.device)
         hidden = self.model.step(token_ids[:, None], positions, self.cache, self.memory)
         self.next_positions = self.next_positions + 1
         return self.model.language.head(hidden)[:, 0]
 
     def select(self, rows: Int[Tensor, " row"]) -> None:
         """Go on with these rows; a row may be taken several times or not at all."""
+        rows = rows.to(self.next_positions.device)
         self.cache.select(rows)
         self.next_positions = self.next_positions[rows]
         if self.memory is not None:

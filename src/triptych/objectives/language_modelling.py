@@ -31,6 +31,7 @@ class Loss:
 
 def language_modelling(model: VLM, inputs: ModelInputs, label_smoothing: float = 0.0) -> Loss:
     """Sum of -log p(token | everything before it in its branch, pictures) over labelled tokens."""
+    inputs = inputs.to(model.device)
     rows, positions = labelled_positions(inputs)
     sources = predecessors(inputs)[rows, positions]
     hidden, _ = model.read(inputs)

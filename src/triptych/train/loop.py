@@ -131,8 +131,10 @@ def fit(
                     bar.note(_summary(progress, order, scores))
                 record.write(line)
                 is_best = progress.best_step == progress.step
-                if stop.requested or is_best or _due(
-                    progress.step, config.checkpoint_every, num_steps
+                if (
+                    stop.requested
+                    or is_best
+                    or _due(progress.step, config.checkpoint_every, num_steps)
                 ):
                     checkpoints.save(average, optimizer, progress)
                 if stop.requested and progress.step < num_steps:
@@ -153,9 +155,7 @@ class _Outcome:
     num_tokens: int
     num_labels: int
 
-    def line(
-        self, progress: Progress, optimizer: torch.optim.Optimizer
-    ) -> dict[str, float | int]:
+    def line(self, progress: Progress, optimizer: torch.optim.Optimizer) -> dict[str, float | int]:
         return {
             "step": progress.step,
             "loss": self.loss,

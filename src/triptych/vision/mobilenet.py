@@ -88,7 +88,7 @@ class MobileNetV2Config:
     @property
     def patch_size(self) -> int:
         """Side of the square of pixels one cell stands for: the product of all strides."""
-        return 2 * prod(stage.stride for stage in self.stages)
+        return 2 * prod([stage.stride for stage in self.stages])
 
     def grid(self, height: int, width: int) -> Grid:
         """How the cells of a picture of that many pixels lie.
