@@ -1,8 +1,10 @@
 """Patches: cut pictures into squares and map each to a vector.
 
-A convolution whose stride is its kernel size is a linear layer over cut-out squares; written as
-one it is several times faster on a CPU. The published kernels fit after `flatten(1)`: a patch's
-values run channel by channel, in a channel frame by frame, in a frame row by row.
+A convolution whose stride is its kernel size is a linear layer over cut-out squares. Written as
+one it is faster on a CPU: measured on one core, 1.1 to 1.7 times for still pictures, 6 times (10
+for a still) against the three-dimensional convolution over cut patches of Qwen2-VL. Published
+kernels fit after `flatten(1)`: a patch's values run channel by channel, in a channel frame by
+frame, in a frame row by row.
 """
 
 from typing import TypeAlias
