@@ -109,7 +109,7 @@ def _read(hint: Any, value: object, where: str) -> object:
         return _read_tuple(get_args(hint), value, where)
     if dataclasses.is_dataclass(hint):
         return _read_config((cast(type, hint),), value, where)
-    if isinstance(hint, type) and issubclass(hint, tuple):  # a NamedTuple
+    if hasattr(hint, "_fields"):  # a NamedTuple
         return hint(*_read_tuple(tuple(get_type_hints(hint).values()), value, where))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

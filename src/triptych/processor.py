@@ -167,7 +167,17 @@ class Processor:
     def collate(
         self, samples: Sequence[Sample], *, pad: Literal["left", "right"] = "right"
     ) -> ModelInputs:
-        """One batch. Generation pads on the left so that all rows continue at one position."""
+        """One batch. Generation pads on the left so that all rows continue at one position.
+
+        Raises:
+            TokenError: some pictures are pixels and some are features already.
+        """
+        are_features = {image.is_features for sample in samples for image in sample.images}
+        if len(are_features) > 1:
+            raise TokenError(
+                "one batch holds pictures as pixels and as vision features; "
+                "encode all of its samples one way"
+            )
         length = max(len(sample.token_ids) for sample in samples)
         shifts = [length - len(s.token_ids) if pad == "left" else 0 for s in samples]
         token_mask = torch.zeros(len(samples), length, dtype=torch.bool)
@@ -177,11 +187,13 @@ class Processor:
         if any(branch for sample in samples for branch in sample.branches):
             branches = _pad([torch.tensor(s.branches) for s in samples], shifts, length, -1)
         return ModelInputs(
-            token_ids=_pad([torch.tensor(s.token_ids) for s in samples], shifts, length, self.pad_id),
+            token_ids=_pad(
+                [torch.tensor(s.token_ids) for s in samples], shifts, length, self.pad_id
+            ),
             token_mask=token_mask,
             position_ids=_pad([s.position_ids for s in samples], shifts, length, 0),
             images=tuple(image.pixels for sample in samples for image in sample.images),
-            images_are_features=any(i.is_features for s in samples for i in s.images),
+            images_are_features=are_features == {True},
             spans=tuple(
                 replace(span, batch_index=row, start=span.start + shifts[row])
                 for row, sample in enumerate(samples)

@@ -23,7 +23,7 @@ from triptych.language import LearnedPositionsConfig, opt_2_7b
 from triptych.media import FixedResizeConfig
 from triptych.processor import ProcessorConfig
 from triptych.text import PLAIN_CAPTION
-from triptych.vision import eva_vit_g14_debug, eva_vit_g14
+from triptych.vision import eva_vit_g14, eva_vit_g14_debug
 
 PAPER = "https://arxiv.org/abs/2301.12597"
 

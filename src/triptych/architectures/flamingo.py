@@ -29,7 +29,7 @@ from triptych.language import DecoderConfig
 from triptych.media import FixedResizeConfig
 from triptych.processor import ProcessorConfig
 from triptych.text import FLAMINGO
-from triptych.vision import clip_vit_l14_debug, clip_vit_l14
+from triptych.vision import clip_vit_l14, clip_vit_l14_debug
 
 PAPER = "https://arxiv.org/abs/2204.14198"
 

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,6 +22,9 @@ from triptych.errors import CheckpointError
 
 PARTIAL = ".partial"
 """Suffix of files and folders that are still being written."""
+
+REPLACED = ".replaced"
+"""Suffix of a folder that is making way for its successor."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -74,8 +77,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is missing, torn, or not safetensors.
     """
-    with open_tensors(path) as tensors:
-        return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+    with open_tensors(path) as file:
+        names = cast(list[str], list(file.keys()))
+        return {name: cast(Tensor, file.get_tensor(name)) for name in names}
 
 
 @contextmanager
@@ -99,7 +103,12 @@ def open_tensors(path: Path) -> Generator[Any]:
 
 @contextmanager
 def replacing_folder(folder: Path) -> Generator[Path]:
-    """A fresh folder to fill, which takes the place of `folder` when the block ends well."""
+    """A fresh folder to fill, which takes the place of `folder` when the block ends well.
+
+    A crash between the two renames leaves the old folder under another name, see
+    `recover_folder`.
+    """
+    recover_folder(folder)
     partial = folder.with_name(folder.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -109,15 +118,24 @@ def replacing_folder(folder: Path) -> Generator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     sync_folder(partial)
+    replaced = folder.with_name(folder.name + REPLACED)
+    shutil.rmtree(replaced, ignore_errors=True)
     if folder.exists():
-        old = folder.with_name(folder.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
+        folder.rename(replaced)
+    try:
         partial.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        partial.rename(folder)
+    except BaseException:
+        recover_folder(folder)
+        raise
     sync_folder(folder.parent)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def recover_folder(folder: Path) -> None:
+    """Put a folder back that a crash caught between making way and being succeeded."""
+    replaced = folder.with_name(folder.name + REPLACED)
+    if replaced.is_dir() and not folder.exists():
+        replaced.rename(folder)
 
 
 def sync_folder(folder: Path) -> None:

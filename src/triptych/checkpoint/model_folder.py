@@ -9,12 +9,14 @@ Loading gives back the same logits bit for bit.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from triptych.architectures.architecture import Architecture
 from triptych.checkpoint.files import (
     load_state,
     read_json,
     read_tensors,
+    recover_folder,
     replacing_folder,
     write_json,
     write_tensors,
@@ -57,6 +59,7 @@ def load_model(folder: Path) -> LoadedModel:
 
     Raises:
         CheckpointError: a file is missing, torn, or does not fit the others.
+        TokenError: the tokenizer is missing or torn.
     """
     architecture = read_architecture(folder)
     tokenizer = Tokenizer.from_file(folder / TOKENIZER)
@@ -68,7 +71,16 @@ def load_model(folder: Path) -> LoadedModel:
 
 
 def read_architecture(folder: Path) -> Architecture:
-    """The architecture of a model folder, without its weights."""
+    """The architecture of a model folder, without its weights.
+
+    Raises:
+        CheckpointError: there is no such folder, or its configuration is missing or torn.
+        ConfigError: the configuration does not describe an architecture.
+    """
+    recover_folder(folder)
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is not a folder; give the folder of a saved model")
-    return from_dict(Architecture, read_json(folder / CONFIG))
+    plain = read_json(folder / CONFIG)
+    if not isinstance(plain, dict):
+        raise CheckpointError(f"{folder / CONFIG} holds no configuration; is {folder} a model?")
+    return from_dict(Architecture, cast(dict[str, Any], plain))

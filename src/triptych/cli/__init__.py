@@ -33,12 +33,13 @@ app.command("train", short_help="Train a model by a recipe.")(train.train)
 app.command("xray", short_help="Parameters, shapes and costs of a model.")(xray.xray)
 
 
-def _print_version(asked: bool) -> None:
+def _print_version(asked: bool) -> bool:
     if asked:
         from importlib.metadata import version
 
         print(version("triptych"))
         raise typer.Exit
+    return asked
 
 
 @app.callback()
@@ -56,27 +57,16 @@ def options(
 def main() -> None:
     """Run the command line; expected errors become one sentence and an exit code."""
     try:
-        app()
-    except TriptychError as error:
-        _stop(str(error), error.exit_code)
-    except BrokenPipeError:  # the reader of our output has seen enough, as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except OSError as error:
-        _stop(_sentence(error), 1)
-    except KeyboardInterrupt:
-        _stop("interrupted", 130)
+        app(prog_name="triptych")
+    except (TriptychError, OSError) as error:
+        if os.environ.get(DEBUG):
+            raise
+        print(f"triptych: {_sentence(error)}", file=sys.stderr)
+        sys.exit(error.exit_code if isinstance(error, TriptychError) else 1)
 
 
-def _stop(sentence: str, exit_code: int) -> None:
-    """Say why and exit; called while the error is being handled."""
-    if os.environ.get(DEBUG):
-        raise
-    print(f"triptych: {sentence}", file=sys.stderr)
-    sys.exit(exit_code)
-
-
-def _sentence(error: OSError) -> str:
-    """What the operating system refused, and where."""
-    reason = error.strerror or str(error)
-    return f"{error.filename}: {reason}" if error.filename else reason
+def _sentence(error: TriptychError | OSError) -> str:
+    """What went wrong; for what the operating system refused, also where."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)

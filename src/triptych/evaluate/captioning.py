@@ -67,5 +67,3 @@ def report_captions(
     captions = {name: each.text.strip() for name, each in completions.items()}
     ended = sum(each.ended for each in completions.values()) / max(1, len(completions))
     return CaptionReport(captions, score_captions(captions, references), ended)
-
-

@@ -62,9 +62,7 @@ class VLMConfig:
         """The model with fresh weights (on the current default device, `meta` included)."""
         vision = self.vision.build()
         language = self.language.build()
-        connector = self.connector.build(
-            vision_dim=self.vision.dim, language_dim=self.language.dim
-        )
+        connector = self.connector.build(vision_dim=self.vision.dim, language_dim=self.language.dim)
         fusion = self.fusion.build(
             num_layers=self.language.depth,
             language_dim=self.language.dim,
@@ -100,9 +98,7 @@ class VLM(nn.Module):
         """Logits of every position, those of padding included."""
         return self.language.head(self.read(inputs)[0])
 
-    def read(
-        self, inputs: ModelInputs, cache: KVCache | None = None
-    ) -> tuple[Embeddings, Memory]:
+    def read(self, inputs: ModelInputs, cache: KVCache | None = None) -> tuple[Embeddings, Memory]:
         """Final hidden states of every position, and what `step` needs to go on."""
         inputs = inputs.to(self.device)
         return self.fusion(self.language, inputs, self.encode(inputs), cache)

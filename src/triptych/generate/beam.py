@@ -4,8 +4,10 @@ Finished hypotheses are compared by log-probability / length ** length_penalty, 
 answer is less likely for its length alone. A row is done when it has k finished hypotheses.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -48,16 +50,18 @@ class _Row:
 
         Returns the beam each new beam continues.
         """
-        old, self.beams, parents = self.beams, [], []
+        old, self.beams = self.beams, []
+        parents: list[int] = []
         # A row that is done grows on beside the others, but its answer stands.
         was_done = self.is_done
         for rank, (beam, token, log_probability) in enumerate(candidates):
+            is_possible = log_probability > -math.inf
             ended = token in end_ids
             grown = Hypothesis((*old[beam].token_ids, token), log_probability, ended)
             if not ended:
                 self.beams.append(grown)
                 parents.append(beam)
-            elif rank < self.num_beams and not was_done:
+            elif rank < self.num_beams and is_possible and not was_done:
                 self.finished.append(grown)
             if len(self.beams) == self.num_beams:
                 break
@@ -108,8 +112,8 @@ def _advance(
     best = totals.topk(min(num_beams * (1 + num_ends), totals.shape[1]), dim=1)
     parents: list[int] = []
     for index, row in enumerate(rows):
-        flat = best.indices[index].tolist()
-        values = best.values[index].tolist()
+        flat = cast(list[int], best.indices[index].tolist())
+        values = cast(list[float], best.values[index].tolist())
         candidates = [
             (position // vocab_size, position % vocab_size, value)
             for position, value in zip(flat, values, strict=True)

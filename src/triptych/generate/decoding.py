@@ -8,6 +8,7 @@ answers the same alone or in a batch.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -105,8 +106,9 @@ def _run_to_end(
     scores = [0.0] * num_rows
     ended = [False] * num_rows
     for chosen, log_probabilities in choices(model, inputs, options):
-        pairs = zip(chosen.tolist(), log_probabilities.tolist(), strict=True)
-        for row, (token, log_probability) in enumerate(pairs):
+        tokens = cast(list[int], chosen.tolist())
+        values = cast(list[float], log_probabilities.tolist())
+        for row, (token, log_probability) in enumerate(zip(tokens, values, strict=True)):
             if ended[row]:
                 continue
             token_ids[row].append(token)
@@ -146,5 +148,3 @@ def _completion(
         ended=hypothesis.ended or cut is not None,
         num_prompt_tokens=num_prompt_tokens,
     )
-
-

@@ -31,9 +31,7 @@ def choose(
     return torch.cat(drawn).to(logits.device)
 
 
-def keep_top_k(
-    logits: Float[Tensor, "batch vocab"], top_k: int
-) -> Float[Tensor, "batch vocab"]:
+def keep_top_k(logits: Float[Tensor, "batch vocab"], top_k: int) -> Float[Tensor, "batch vocab"]:
     """Logits with all but the k largest at -inf; 0 keeps all."""
     if top_k == 0 or top_k >= logits.shape[-1]:
         return logits
@@ -41,9 +39,7 @@ def keep_top_k(
     return logits.masked_fill(logits < smallest_kept, -torch.inf)
 
 
-def keep_top_p(
-    logits: Float[Tensor, "batch vocab"], top_p: float
-) -> Float[Tensor, "batch vocab"]:
+def keep_top_p(logits: Float[Tensor, "batch vocab"], top_p: float) -> Float[Tensor, "batch vocab"]:
     """Logits with the tail beyond cumulative probability p at -inf; the likeliest always stays."""
     if top_p >= 1:
         return logits

@@ -41,8 +41,10 @@ def language_modelling(model: VLM, inputs: ModelInputs, label_smoothing: float =
         logits, targets, reduction="sum", label_smoothing=label_smoothing
     )
     with torch.no_grad():
-        nll = total if label_smoothing == 0 else functional.cross_entropy(
-            logits, targets, reduction="sum"
+        nll = (
+            total
+            if label_smoothing == 0
+            else functional.cross_entropy(logits, targets, reduction="sum")
         )
     return Loss(total, float(nll.detach()), len(targets))
 
@@ -59,9 +61,9 @@ def labelled_positions(inputs: ModelInputs) -> tuple[Int[Tensor, " label"], Int[
 def predecessors(inputs: ModelInputs) -> Int[Tensor, "batch token"]:
     """The position each token is predicted from: the one before it in its own branch.
 
-        branches   0 0 0 1 1 2 2 2          (two answers to one prompt)
-        position   0 1 2 3 4 5 6 7
-        predicted  - 0 1 2 3 2 5 6          the first token of both answers comes from the prompt
+    branches   0 0 0 1 1 2 2 2          (two answers to one prompt)
+    position   0 1 2 3 4 5 6 7
+    predicted  - 0 1 2 3 2 5 6          the first token of both answers comes from the prompt
     """
     num_tokens = inputs.token_ids.shape[1]
     previous = torch.arange(-1, num_tokens - 1, device=inputs.token_ids.device)

@@ -146,4 +146,3 @@ def caption_sheet(
         for item in data.test[:num_pictures]
     ]
     return sheet(rows, title="Held-out pictures, before and after training")
-

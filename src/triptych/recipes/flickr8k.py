@@ -37,7 +37,7 @@ from triptych.train import (
     flipped,
     unchanged,
 )
-from triptych.vision import mobilenet_v2, state_from_tflite_order
+from triptych.vision import MobileNetV2, mobilenet_v2, state_from_tflite_order
 
 WEIGHTS = "mobilenet_v2_1.0_224_qat.safetensors"
 
@@ -70,7 +70,9 @@ class Flickr8kRecipe:
     """Byte-level BPE entries, trained on the training captions."""
     flip: bool = True
     """Show mirror images in half of the cases."""
-    decoding: GenerationOptions = GenerationOptions(max_new_tokens=32, num_beams=4, length_penalty=0.7)
+    decoding: GenerationOptions = GenerationOptions(
+        max_new_tokens=32, num_beams=4, length_penalty=0.7
+    )
     """How test captions are searched for."""
     encoder_weights: str = ""
     """Folder of the MobileNetV2 weights; empty means `weights/mobilenet_v2` beside the data."""
@@ -106,9 +108,7 @@ def architecture(recipe: Flickr8kRecipe, tokenizer: Tokenizer) -> Architecture:
     )
 
 
-def run(
-    recipe: Flickr8kRecipe, data: Path | None, folder: Path, resume: bool
-) -> dict[str, object]:
+def run(recipe: Flickr8kRecipe, data: Path | None, folder: Path, resume: bool) -> dict[str, object]:
     """Train on the training split and score captions of the 1,000 test photographs."""
     if data is None:
         raise UsageError("the recipe flickr8k needs --data FOLDER, the folder of Flickr8k")
@@ -120,6 +120,7 @@ def run(
     write_json(folder / "left_out.json", ledger.as_dict())
     tokenizer = train_tokenizer(splits["train"], recipe.vocab_size)
     loaded = fresh_model(architecture(recipe, tokenizer), tokenizer, recipe.train.seed)
+    assert isinstance(loaded.model.vision, MobileNetV2)
     tensors = state_from_tflite_order(read_tensors(weights))
     load_state(loaded.model.vision, tensors, str(weights))
     return run_captioning(

@@ -84,9 +84,7 @@ def architecture(recipe: ShapesRecipe, tokenizer: Tokenizer) -> Architecture:
     )
 
 
-def run(
-    recipe: ShapesRecipe, data: Path | None, folder: Path, resume: bool
-) -> dict[str, object]:
+def run(recipe: ShapesRecipe, data: Path | None, folder: Path, resume: bool) -> dict[str, object]:
     """Draw, train, and score captions of pictures that were never seen."""
     write_json(folder / "recipe.json", to_dict(recipe))
     drawn = _draw(recipe)

@@ -1,14 +1,15 @@
 """A loaded model and what one can ask of it.
 
-    assistant = triptych.load("runs/flickr8k")
-    assistant.caption(["beach.jpg"])[0].text
-    assistant.ask(["beach.jpg"], "what is in the picture?").text
+assistant = triptych.load("runs/flickr8k")
+assistant.caption(["beach.jpg"])[0].text
+assistant.ask(["beach.jpg"], "what is in the picture?").text
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from triptych.checkpoint.files import recover_folder
 from triptych.checkpoint.model_folder import CONFIG, LoadedModel, load_model
 from triptych.errors import UnknownNameError, UsageError
 from triptych.generate import Completion, GenerationOptions, generate, stream
@@ -113,6 +114,7 @@ def find_model(name: str | Path) -> Path:
     """The model folder that a name stands for: the folder itself, or a run's `model` in it."""
     folder = Path(name)
     for candidate in (folder, folder / MODEL):
+        recover_folder(candidate)
         if (candidate / CONFIG).is_file():
             return candidate
     if folder.is_dir():

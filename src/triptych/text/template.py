@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias, cast
 
 from jinja2 import Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -66,9 +66,7 @@ class ChatTemplate:
         if not self.end_tokens:
             raise ConfigError("a chat template needs at least one end token")
 
-    def render(
-        self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool
-    ) -> str:
+    def render(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool) -> str:
         """The conversation as text, for people to look at; models get `pieces`.
 
         Raises:
@@ -145,7 +143,7 @@ def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
             continue
         if not isinstance(content, Sequence):
             raise TokenError(f"message {number} has no content; give a text or a list of parts")
-        for part in content:  # pyright: ignore[reportUnknownVariableType]
+        for part in cast(Sequence[object], content):
             if not _is_part(part):
                 raise TokenError(
                     f"message {number} has the part {part!r}; a part is "
@@ -154,11 +152,12 @@ def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _is_part(part: object) -> bool:
-    if not isinstance(part, Mapping) or "type" not in part:
+    if not isinstance(part, Mapping):
         return False
-    if part["type"] == "text":
-        return isinstance(part.get("text"), str)  # pyright: ignore[reportUnknownMemberType]
-    return part["type"] == "image" and "image" in part
+    fields = cast(Mapping[str, object], part)
+    if fields.get("type") == "text":
+        return isinstance(fields.get("text"), str)
+    return fields.get("type") == "image" and "image" in fields
 
 
 class _Marks:

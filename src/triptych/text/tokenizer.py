@@ -58,7 +58,9 @@ class Tokenizer:
         """
         needed = 256 + len(special_tokens)
         if vocab_size < needed:
-            raise TokenError(f"a vocabulary of {vocab_size} is too small; it needs {needed} or more")
+            raise TokenError(
+                f"a vocabulary of {vocab_size} is too small; it needs {needed} or more"
+            )
         inner = _byte_level(models.BPE())
         trainer = trainers.BpeTrainer(
             vocab_size=vocab_size,

@@ -32,8 +32,8 @@ class WeightAverage:
             return
         decay = min(self.decay, (1 + step) / (10 + step))
         parameters = trained_parameters(self.model)
-        averages = list(self.average.values())
-        torch._foreach_lerp_(averages, [parameters[name] for name in self.average], 1 - decay)  # pyright: ignore[reportPrivateUsage]
+        for name, average in self.average.items():
+            average.lerp_(parameters[name], 1 - decay)
 
     @contextmanager
     def in_place(self) -> Generator[None]:

@@ -59,9 +59,7 @@ class FeatureStore:
         if len(values) < count:
             raise DataError(f"{self.path} is shorter than it should be; delete it to make it anew")
         features = torch.from_numpy(values.reshape(self.shape))
-        return EncodedImage(
-            pixels=features, height=self.height, width=self.width, is_features=True
-        )
+        return EncodedImage(pixels=features, height=self.height, width=self.width, is_features=True)
 
 
 def build_features(
@@ -102,7 +100,7 @@ def fingerprint(
     digest = hashlib.sha256()
     for config in (model.config.vision, processor.config.resize):
         digest.update(repr(to_dict(config)).encode())
-    for name, tensor in model.vision.state_dict().items():
+    for name, tensor in model.get_submodule("vision").state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.detach().float().cpu().numpy().tobytes())
     digest.update(repr((list(names), [variant.__name__ for variant in variants])).encode())
@@ -120,7 +118,7 @@ def _write_features(
     batch_size: int,
 ) -> dict[str, object]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    model.vision.eval()
+    model.eval()
     starts = range(0, len(names), batch_size)
     shape: tuple[int, ...] = ()
     size: tuple[int, int] | None = None

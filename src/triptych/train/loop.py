@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from triptych.architectures.architecture import Architecture
 from triptych.errors import TrainingError
@@ -184,7 +184,7 @@ def _step(
     nll = 0.0
     for batch in batches:
         loss = language_modelling(model, batch, config.label_smoothing)
-        cast(Tensor, loss.total / num_labels).backward()  # pyright: ignore[reportUnknownMemberType]
+        (loss.total / num_labels).backward()
         nll += loss.nll
     if not math.isfinite(nll):
         raise TrainingError(

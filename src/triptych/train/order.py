@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import torch
 from torch import Generator
@@ -47,7 +48,7 @@ STEPS_PER_WINDOW = 24
 @lru_cache(maxsize=2)
 def _epoch_order(order: Order, epoch: int) -> tuple[int, ...]:
     generator = Generator().manual_seed(_mix(order.seed, epoch, -1))
-    shuffled: list[int] = torch.randperm(order.num_samples, generator=generator).tolist()
+    shuffled = _shuffled(order.num_samples, generator)
     lengths, size = order.lengths, order.samples_per_step
     if lengths is None:
         return tuple(shuffled)
@@ -57,11 +58,15 @@ def _epoch_order(order: Order, epoch: int) -> tuple[int, ...]:
     by_length = [
         index
         for start in range(0, num_full, window)
-        for index in sorted(whole[start : start + window], key=lambda each: lengths[each])
+        for index in sorted(whole[start : start + window], key=lengths.__getitem__)
     ]
     steps = [by_length[start : start + size] for start in range(0, num_full, size)]
-    mixed: list[int] = torch.randperm(len(steps), generator=generator).tolist()
-    return tuple([index for number in mixed for index in steps[number]] + rest)
+    mixed = [index for number in _shuffled(len(steps), generator) for index in steps[number]]
+    return tuple(mixed + rest)
+
+
+def _shuffled(count: int, generator: Generator) -> list[int]:
+    return cast(list[int], torch.randperm(count, generator=generator).tolist())
 
 
 def _mix(*values: int) -> int:

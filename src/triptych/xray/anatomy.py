@@ -35,7 +35,7 @@ def count_parameters(model: VLM) -> Anatomy:
     Raises:
         AssertionError: a parameter belongs to no panel.
     """
-    panels = dict.fromkeys(PANELS, 0)
+    panels: dict[str, int] = dict.fromkeys(PANELS, 0)
     parts: dict[str, int] = {}
     for name, parameter in model.named_parameters():
         panel, _, rest = name.partition(".")

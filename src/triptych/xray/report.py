@@ -45,7 +45,9 @@ def look_at(model: str, architecture: str, picture: Path | None, size: str) -> R
     """
     if bool(model) == bool(architecture):
         raise UsageError("name either a model folder or --architecture NAME")
-    design = find_architecture(architecture) if architecture else read_architecture(find_model(model))
+    design = (
+        find_architecture(architecture) if architecture else read_architecture(find_model(model))
+    )
     height, width = _size_of(picture) if picture else _read_size(size)
     return Report(
         name=design.name,
@@ -80,7 +82,8 @@ def draw_patch_norms(model: str, picture: Path, out: Path) -> Path:
     encoded = assistant.processor.encode_image(opened)
     with torch.inference_mode():
         cells = assistant.model.vision(encoded.pixels[None]).cells[0]
-    overlay_heatmap(opened.rgb, cells.norm(dim=-1).numpy()).save(out)
+        norms = cells.square().sum(dim=-1).sqrt()
+    overlay_heatmap(opened.rgb, norms.cpu().numpy()).save(out)
     return out
 
 

@@ -64,7 +64,9 @@ def draw_shapes(number: int, *, size: int = 64, seed: int = 0) -> DrawnPicture:
 
 
 def _place(chance: random.Random) -> tuple[DrawnShape, ...]:
-    names = chance.sample([(colour, kind) for colour in COLOURS for kind in KINDS], 2)
+    names: list[tuple[Colour, Kind]] = chance.sample(
+        [(colour, kind) for colour in COLOURS for kind in KINDS], 2
+    )
     along, across = chance.uniform(0.24, 0.3), chance.uniform(0.35, 0.65)
     layout = chance.choice(("one", "beside", "above"))
     if layout == "one":
@@ -104,9 +106,7 @@ def _captions(shapes: tuple[DrawnShape, ...]) -> tuple[str, ...]:
         return (f"a {name}", f"there is a {name}", f"a picture of a {name}")
     first, second = shapes
     beside = abs(first.centre[0] - second.centre[0]) > abs(first.centre[1] - second.centre[1])
-    forward, backward = (
-        ("to the left of", "to the right of") if beside else ("above", "below")
-    )
+    forward, backward = ("to the left of", "to the right of") if beside else ("above", "below")
     return (
         f"a {first.name} {forward} a {second.name}",
         f"a {second.name} {backward} a {first.name}",
