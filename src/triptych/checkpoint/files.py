@@ -93,7 +93,7 @@ def open_tensors(path: Path) -> Generator[Any]:
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist; is {path.parent} a model?")
     try:
-        with safe_open(path, framework="pt") as tensors:
+        with cast(Any, safe_open(path, framework="pt")) as tensors:
             yield tensors
     except SafetensorError as error:
         raise CheckpointError(

@@ -244,7 +244,7 @@ def _summary(progress: Progress, order: Order, scores: dict[str, float]) -> str:
 def _own_randomness(seed: int) -> Generator[None]:
     """Dropout draws from a state of its own; the caller's random state is left as it was."""
     with torch.random.fork_rng():
-        torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
+        torch.manual_seed(seed)
         yield
 
 
