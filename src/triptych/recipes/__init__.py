@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from triptych.config import override
-from triptych.errors import UnknownNameError
+from triptych.errors import CheckpointError, UnknownNameError
 from triptych.recipes import flickr8k, shapes
 from triptych.recipes.recipe import Recipe
 
@@ -41,9 +41,18 @@ def run_recipe(
     folder: Path,
     resume: bool,
 ) -> dict[str, object]:
-    """Run a recipe with `key=value` changes; returns its scores."""
+    """Run a recipe with `key=value` changes; returns its scores.
+
+    Raises:
+        UnknownNameError: there is no such recipe.
+        ConfigError: a change names no setting or does not fit it.
+        CheckpointError: there is nothing to resume from.
+    """
     recipe = find_recipe(name)
-    return recipe.run(override(recipe.default, assignments), data, folder, resume)
+    settings = override(recipe.default, assignments)
+    if resume and not any(folder.glob("checkpoints/step-*")):
+        raise CheckpointError(f"{folder} holds no checkpoint to go on from; start without --resume")
+    return recipe.run(settings, data, folder, resume)
 
 
 __all__ = ["RECIPES", "Recipe", "find_recipe", "run_recipe"]

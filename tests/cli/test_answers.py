@@ -1,0 +1,47 @@
+"""`caption` and `ask`: results on stdout, and the same result for a program as for a person."""
+
+import json
+from pathlib import Path
+
+from tests.cli.command import Command
+
+
+def test_one_caption_is_printed_alone(triptych: Command, model: Path, photo: Path) -> None:
+    done = triptych("caption", photo, "--model", model, "--max-tokens", 4)
+    assert (done.code, done.err) == (0, "")
+    assert str(photo) not in done.out
+
+
+def test_several_captions_carry_the_names_of_their_pictures(
+    triptych: Command, model: Path, photo: Path
+) -> None:
+    done = triptych("caption", photo, photo, "--model", model / "model", "--max-tokens", 4)
+    assert done.out.count(f"{photo}: ") == 2
+
+
+def test_json_has_one_object_a_line(triptych: Command, model: Path, photo: Path) -> None:
+    done = triptych("caption", photo, photo, "--model", model, "--json", "--max-tokens", 4)
+    first, second = map(json.loads, done.out.splitlines())
+    assert first == second
+    assert first["picture"] == str(photo)
+    assert first["answer_tokens"] <= 4
+    assert set(first) >= {"text", "ended", "log_probability", "prompt_tokens"}
+
+
+def test_a_streamed_answer_equals_the_whole_one(
+    triptych: Command, model: Path, photo: Path
+) -> None:
+    question = (photo, "what is it?", "--model", model, "--max-tokens", 8)
+    streamed = triptych("ask", *question)
+    whole = triptych("ask", *question, "--json")
+    assert streamed.err == whole.err == ""
+    assert streamed.out.strip() == json.loads(whole.out)["text"]
+
+
+def test_sampling_depends_on_the_seed(triptych: Command, model: Path, photo: Path) -> None:
+    options = ("--model", model, "--temperature", 5, "--max-tokens", 8, "--json")
+    first, same, other = (
+        json.loads(triptych("caption", photo, *options, "--seed", seed).out)["text"]
+        for seed in (1, 1, 2)
+    )
+    assert first == same != other
