@@ -1,8 +1,14 @@
-"""Text and tokens: tokenizers, chat templates, special tokens."""
+"""Text and tokens: tokenizers, chat templates, special tokens.
 
-from triptych.text.template import ChatTemplate, ImagePiece, Piece, TextPiece, check_messages
+What people write and what controls a model are kept apart from here on: `Tokenizer.encode` makes
+no special tokens, and `ChatTemplate.pieces` writes them only where the template does.
+"""
+
+from triptych.text.messages import Message, check_messages
+from triptych.text.streaming import StreamDecoder
+from triptych.text.template import ChatTemplate, ImagePiece, Piece, TextPiece
 from triptych.text.templates import FLAMINGO, PLAIN_CAPTION, QWEN2_VL, QWEN2_VL_SPECIALS, VICUNA
-from triptych.text.tokenizer import StreamDecoder, Tokenizer
+from triptych.text.tokenizer import Tokenizer
 
 __all__ = [
     "FLAMINGO",
@@ -12,6 +18,7 @@ __all__ = [
     "VICUNA",
     "ChatTemplate",
     "ImagePiece",
+    "Message",
     "Piece",
     "StreamDecoder",
     "TextPiece",

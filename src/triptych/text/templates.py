@@ -32,7 +32,7 @@ QWEN2_VL = ChatTemplate(
 {%- else -%}
 {%- for part in message.content -%}
 {%- if part.type == "image" -%}
-{{ "<|vision_start|><|image_pad|><|vision_end|>" }}
+{{ "<|vision_start|>" + image_token + "<|vision_end|>" }}
 {%- else -%}
 {{ part.text }}
 {%- endif -%}
@@ -49,14 +49,14 @@ QWEN2_VL = ChatTemplate(
 )
 """ChatML with pictures between vision marks; a default system message when there is none."""
 
-_CONTENT = """\
-{%- macro said(message) -%}
+_SAID = """\
+{%- macro said(message, after_image="") -%}
 {%- if message.content is string -%}
 {{ message.content }}
 {%- else -%}
 {%- for part in message.content -%}
 {%- if part.type == "image" -%}
-{{ image }}
+{{ image_token + after_image }}
 {%- else -%}
 {{ part.text }}
 {%- endif -%}
@@ -65,13 +65,8 @@ _CONTENT = """\
 {%- endmacro -%}
 """
 
-
-def _content(image_token: str, after_image: str) -> str:
-    return _CONTENT.replace("{{ image }}", f'{{{{ "{image_token}{after_image}" }}}}')
-
-
 VICUNA = ChatTemplate(
-    source=_content("<image>", "\\n")
+    source=_SAID
     + """\
 {{- bos_token -}}
 {%- if messages[0].role != "system" -%}
@@ -82,7 +77,7 @@ VICUNA = ChatTemplate(
 {%- if message.role == "system" -%}
 {{ said(message) + " " }}
 {%- elif message.role == "user" -%}
-{{ "USER: " + said(message) + " " }}
+{{ "USER: " + said(message, "\\n") + " " }}
 {%- else -%}
 {{ "ASSISTANT: " + said(message) + eos_token }}
 {%- endif -%}
@@ -97,34 +92,20 @@ VICUNA = ChatTemplate(
 )
 """The conversation format of Vicuna, which LLaVA-1.5 was tuned with."""
 
-PLAIN_CAPTION = ChatTemplate(
-    source=_content("<image>", "")
+_NO_ROLES = (
+    _SAID
     + """\
 {%- for message in messages -%}
-{%- if message.role == "assistant" -%}
-{{ said(message) + eos_token }}
-{%- else -%}
 {{ said(message) }}
+{%- if message.role == "assistant" -%}
+{{ eos_token }}
 {%- endif -%}
 {%- endfor -%}
-""",
-    end_tokens=("<end>",),
-    image_token="<image>",
+"""
 )
+
+PLAIN_CAPTION = ChatTemplate(source=_NO_ROLES, end_tokens=("<end>",), image_token="<image>")
 """Pictures, then the prompt if there is one, then the answer and an end token; no roles."""
 
-FLAMINGO = ChatTemplate(
-    source=_content("<image>", "")
-    + """\
-{%- for message in messages -%}
-{%- if message.role == "assistant" -%}
-{{ said(message) + eos_token }}
-{%- else -%}
-{{ said(message) }}
-{%- endif -%}
-{%- endfor -%}
-""",
-    end_tokens=("<EOC>",),
-    image_token="<image>",
-)
+FLAMINGO = ChatTemplate(source=_NO_ROLES, end_tokens=("<EOC>",), image_token="<image>")
 """A marker for each picture, the text that belongs to it, and an end-of-chunk token."""

@@ -232,8 +232,10 @@ class Tokenizer:
         self._beginnings = _marks_beginnings(settings)
         self._guard = f"[{secrets.token_hex(16)}]"
         self._encoder = self._make_encoder(settings)
-        unknown = settings["model"].get("unk_token")
-        self._forbidden = {id for content, id in self._specials.items() if content != unknown}
+        # A character outside the vocabulary may become the unknown token, special or not.
+        model = settings["model"]
+        unknown = {model.get("unk_id"), self.inner.token_to_id(model.get("unk_token") or "")}
+        self._forbidden = set(self._specials.values()) - unknown
 
     def _make_encoder(self, settings: dict[str, Any]) -> tokenizers.Tokenizer:
         """A tokenizer that recognises no control token in text."""
