@@ -60,7 +60,7 @@ def refusal(source: object, **limits: object) -> str:
     return message
 
 
-# -- every way in shows the same picture ------------------------------------------------------
+# -- every way in shows the same picture ----------------------------------------------------------
 
 
 def test_all_ways_in_show_the_same_picture(tmp_path):
@@ -110,7 +110,7 @@ def test_a_kind_can_be_disallowed():
     assert "is a BMP picture" in refusal(encoded(corners(), "BMP"), formats=("JPEG", "PNG"))
 
 
-# -- the right way up, in the right colours ---------------------------------------------------
+# -- the right way up, in the right colours -------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -261,7 +261,7 @@ def test_an_animation_shows_its_first_frame():
         assert near(open_image(content).rgb, (4, 4), RED, within=3), kind
 
 
-# -- sizes -----------------------------------------------------------------------------------
+# -- sizes ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_opening_leaves_the_limits_of_pillow_alone():
     assert before == Image.MAX_IMAGE_PIXELS
 
 
-# -- what is not a picture ----------------------------------------------------------------------
+# -- what is not a picture ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

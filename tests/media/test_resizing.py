@@ -76,7 +76,7 @@ def test_every_policy_refuses_a_picture_without_pixels(policy):
             policy.target_size(*size)
 
 
-# -- native resolution ------------------------------------------------------------------------
+# -- native resolution ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_an_elongated_picture_is_refused():
             policy.target_size(height, width)
 
 
-# -- the others -------------------------------------------------------------------------------
+# -- the others -----------------------------------------------------------------------------------
 
 
 def test_fixed_stretches():

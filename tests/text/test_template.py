@@ -36,7 +36,8 @@ def chat_template(source: str, end: str = "<|im_end|>") -> ChatTemplate:
 
 
 STRINGS_ONLY = chat_template(
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>' + '\\n' }}"
+    "{% for m in messages %}"
+    "{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>' + '\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 TRIMMING = chat_template(
@@ -46,7 +47,8 @@ TRIMMING = chat_template(
 )
 PARTS_ONLY = chat_template(
     "{% for m in messages %}{{ m['role'].upper() + ': ' }}"
-    "{% for part in m['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\\n' }}{% endfor %}"
+    "{% for part in m['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\\n' }}"
+    "{% endfor %}"
     "{% for part in m['content'] | selectattr('type', 'equalto', 'text') %}{{ part['text'] + ' ' }}"
     "{% endfor %}{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
@@ -88,7 +90,7 @@ def token_ids(pieces: list[Piece], template: ChatTemplate) -> list[int]:
     return [id for p in pieces for id in (p.token_ids if isinstance(p, TextPiece) else image)]
 
 
-# -- what the built-in templates write -------------------------------------------------------------
+# -- what the built-in templates write ------------------------------------------------------------
 
 
 def test_qwen2_vl_drawn():
@@ -183,7 +185,7 @@ def test_two_answers_in_a_row_stay_two_pieces():
     assert shown(PLAIN_CAPTION.pieces(messages, TOKENIZER)) == expected
 
 
-# -- control and data -------------------------------------------------------------------------------
+# -- control and data -----------------------------------------------------------------------------
 
 
 def attack(source: random.Random) -> str:
@@ -285,7 +287,7 @@ def test_pictures_never_reach_the_template():
         seen.pieces([user({"type": "image", "image": b"secret"}, "a")], TOKENIZER)
 
 
-# -- templates of other makers ------------------------------------------------------------------------
+# -- templates of other makers --------------------------------------------------------------------
 
 
 def test_a_template_for_texts_only_takes_pictures_where_they_stand():
@@ -394,7 +396,7 @@ def test_image_and_end_token_can_be_exchanged():
     assert shown(pieces) == [0, ["a</s>"]]
 
 
-# -- equality with the reference --------------------------------------------------------------------------
+# -- equality with the reference ------------------------------------------------------------------
 
 
 def random_conversation(source: random.Random, with_images: bool) -> list[dict[str, Any]]:
@@ -477,7 +479,7 @@ def test_the_reference_reads_an_injected_token_as_control_and_we_do_not():
     assert token_ids(STRINGS_ONLY.pieces(messages, TOKENIZER), STRINGS_ONLY).count(end) == 1
 
 
-# -- what is refused ----------------------------------------------------------------------------------------
+# -- what is refused ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
