@@ -8,7 +8,7 @@ into one patch (a still is shown twice) and has 32 blocks, 1280 wide; the merger
 patch, joins four, and has two matrices. The same ViT serves all sizes.
 
              language        vision + merger    all parameters
-    2B       1536 x 28             665,272,832    2,208,985,600   (head tied)
+    2B       1536 x 28             665,271,296    2,208,985,600   (head tied)
     7B       3584 x 28             675,759,104    8,291,375,616
     72B      8192 x 80                             73,405,560,320
 

@@ -149,7 +149,7 @@ class Gated(nn.Module):
     def gates(self) -> dict[str, tuple[float, float]]:
         """tanh of both gates of every block, by language layer: 0 is shut, +-1 is wide open."""
         return {
-            layer: (float(block.attention_gate.tanh()), float(block.mlp_gate.tanh()))
+            layer: (_opening(block.attention_gate), _opening(block.mlp_gate))
             for layer, block in self.blocks.items()
             if isinstance(block, GatedBlock)
         }
@@ -206,6 +206,10 @@ class GatedBlock(nn.Module):
         keep = sees_any[:, 0]
         hidden = hidden + self.attention_gate.tanh() * seen * keep
         return hidden + self.mlp_gate.tanh() * self.mlp(self.norm_2(hidden)) * keep
+
+
+def _opening(gate: Float[Tensor, ""]) -> float:
+    return float(gate.detach().tanh())
 
 
 def image_counts(inputs: ModelInputs) -> Int[Tensor, "batch token"]:

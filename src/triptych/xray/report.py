@@ -76,14 +76,18 @@ def _read_size(size: str) -> tuple[int, int]:
 
 
 def draw_patch_norms(model: str, picture: Path, out: Path) -> Path:
-    """Draw how large each patch's feature is over the picture; outliers show as single cells."""
+    """Draw how large each patch's feature is over what the model sees of the picture.
+
+    Outliers show as single cells. A picture that is padded or cropped first is drawn so.
+    """
     assistant = load(model)
     opened = assistant.processor.open(picture)
     encoded = assistant.processor.encode_image(opened)
+    resized, _ = assistant.processor.config.resize.apply(opened)
     with torch.inference_mode():
         cells = assistant.model.vision(encoded.pixels[None]).cells[0]
         norms = cells.square().sum(dim=-1).sqrt()
-    overlay_heatmap(opened.rgb, norms.cpu().numpy()).save(out)
+    overlay_heatmap(resized, norms.cpu().numpy()).save(out)
     return out
 
 
