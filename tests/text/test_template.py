@@ -348,6 +348,12 @@ def test_a_template_that_takes_texts_apart_is_refused(filtered):
         template.pieces([says("user", "hello")], TOKENIZER)
 
 
+def test_a_template_cannot_guess_the_mark_of_a_text():
+    template = chat_template("{% for m in messages %}{{ m.content }}{% endfor %}\ue0000:0\ue001")
+    with pytest.raises(TokenError, match="takes the texts of messages apart"):
+        template.pieces([says("user", "hello")], TOKENIZER)
+
+
 def test_an_answer_without_an_end_token_ends_with_its_text():
     template = chat_template("{% for m in messages %}[{{ m.content }}]{% endfor %}")
     messages = [says("user", "q"), says("assistant", "a"), says("user", "r")]

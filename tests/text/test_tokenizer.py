@@ -172,6 +172,21 @@ def test_text_never_becomes_a_special_token(tokenizer):
         assert tokenizer.decode(ids, skip_special=False) == text
 
 
+def test_the_spelling_of_a_special_token_is_tokenised_like_any_other_text():
+    specials = SPECIALS[:-1]  # the last one is a word that training finds as well
+    tokenizer = Tokenizer.train_byte_bpe(CORPUS, 390 + len(specials), specials)
+    bare = Tokenizer.train_byte_bpe(CORPUS, 390)
+    inner = tokenizers.Tokenizer.from_str(bare.inner.to_str())
+    inner.add_tokens([AddedToken("<|im_end|>", special=False)])
+    flagged_otherwise = Tokenizer(inner)
+    source = random.Random(2)
+    for _ in range(300):
+        text = random_text(source, specials)
+        expected = bare.encode(text)
+        assert [id - len(specials) for id in tokenizer.encode(text)] == expected
+        assert flagged_otherwise.encode(text) == expected
+
+
 def test_text_never_becomes_a_special_token_in_another_process(tokenizer, tmp_path):
     tokenizer.save(tmp_path / "tokenizer.json")
     for copy in (
