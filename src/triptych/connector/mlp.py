@@ -26,6 +26,9 @@ class MLPConfig:
     norm_eps: float = 1e-5
     """Added to the variance under that norm's root."""
 
+    dropout: float = 0.0
+    """Share of the incoming features' numbers dropped in training, for small data sets."""
+
     def num_tokens(self, grid: Grid) -> int:
         """Every class token and every patch stays a token."""
         return grid.num_tokens
@@ -55,6 +58,7 @@ class MLP(nn.Module):
         super().__init__()
         self.config = config
         self.out_dim = language_dim
+        self.dropout = nn.Dropout(config.dropout)
         self.up = nn.Linear(vision_dim, language_dim)
         self.norm = (
             nn.LayerNorm(language_dim, eps=config.norm_eps) if config.norm else nn.Identity()
@@ -66,5 +70,6 @@ class MLP(nn.Module):
         return self.config.num_tokens(grid)
 
     def forward(self, features: VisionFeatures) -> VisualTokens:
-        hidden = activate(self.up(features.sequence()), self.config.activation)
+        hidden = self.up(self.dropout(features.sequence()))
+        hidden = activate(hidden, self.config.activation)
         return self.down(self.norm(hidden))

@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 
 from triptych.data.sources.flickr8k import CaptionedImage
+from triptych.inputs import IGNORED
 from triptych.processor import EncodedImage, Processor, Sample, ask_about
 
 
@@ -26,7 +27,13 @@ class CaptionSamples:
         processor: Processor,
         items: Sequence[CaptionedImage],
         picture: Callable[[str, torch.Generator], EncodedImage],
+        word_dropout: float = 0.0,
     ) -> None:
+        """`word_dropout` is the share of a caption's tokens that the model is not shown.
+
+        It still has to predict them, and what follows them from the picture instead.
+        """
+        self.word_dropout = word_dropout
         self.processor = processor
         self.items = items
         self.picture = picture
@@ -38,7 +45,10 @@ class CaptionSamples:
     def sample(self, index: int, generator: torch.Generator) -> Sample:
         """The sample of one picture; equal generators give equal samples."""
         image = self.picture(self.items[index].image_id, generator)
-        return replace(self._text(index, image), images=(image,))
+        sample = self._text(index, image)
+        if self.word_dropout:
+            sample = replace(sample, token_ids=self._hide_words(sample, generator))
+        return replace(sample, images=(image,))
 
     def lengths(self) -> tuple[int, ...]:
         """Tokens of every sample, picture and captions."""
@@ -47,6 +57,16 @@ class CaptionSamples:
         # All pictures have one size, so one of them stands for all.
         image = self.picture(self.items[0].image_id, torch.Generator())
         return tuple(len(self._text(i, image).token_ids) for i in range(len(self)))
+
+    def _hide_words(self, sample: Sample, generator: torch.Generator) -> list[int]:
+        """Caption tokens replaced by the picture's slot token at random; labels stay."""
+        hidden = torch.rand(len(sample.token_ids), generator=generator) < self.word_dropout
+        return [
+            self.processor.image_id if hide and label != IGNORED else token
+            for token, label, hide in zip(
+                sample.token_ids, sample.labels, hidden.tolist(), strict=True
+            )
+        ]
 
     def _text(self, index: int, image: EncodedImage) -> Sample:
         if index not in self._encoded:

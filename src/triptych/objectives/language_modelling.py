@@ -36,7 +36,8 @@ def language_modelling(model: VLM, inputs: ModelInputs, label_smoothing: float =
     sources = predecessors(inputs)[rows, positions]
     hidden, _ = model.read(inputs)
     logits = model.language.head(hidden[rows, sources][None])[0].float()
-    targets = inputs.token_ids[rows, positions]
+    assert inputs.labels is not None
+    targets = inputs.labels[rows, positions]
     total = functional.cross_entropy(
         logits, targets, reduction="sum", label_smoothing=label_smoothing
     )

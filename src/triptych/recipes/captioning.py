@@ -62,6 +62,7 @@ def run_captioning(
     *,
     resume: bool,
     sheet_size: int,
+    word_dropout: float = 0.0,
 ) -> dict[str, object]:
     """Train, caption the test pictures before and after, write model, sheet, plot and scores."""
     started = time.monotonic()
@@ -73,7 +74,7 @@ def run_captioning(
         loaded.architecture,
         model,
         processor,
-        CaptionSamples(processor, data.train, data.augmented),
+        CaptionSamples(processor, data.train, data.augmented, word_dropout),
         train,
         folder,
         validate=lambda each: {"val_loss": held_out_loss(each, processor, data)},

@@ -21,7 +21,6 @@ from triptych.config import to_dict
 from triptych.connector import MLPConfig
 from triptych.data.sources.flickr8k import CaptionedImage, read_flickr8k
 from triptych.errors import DataError, UsageError
-from triptych.fusion.splice import SpliceConfig
 from triptych.fusion.vlm import VLMConfig
 from triptych.generate import GenerationOptions
 from triptych.language import DecoderConfig, RotaryConfig
@@ -48,7 +47,7 @@ class Flickr8kRecipe:
 
     train: TrainConfig = TrainConfig(
         learning_rates=PanelRates(connector=1e-3, language=1e-3),
-        epochs=15,
+        epochs=9,
         batch_size=16,
         warmup_steps=150,
         label_smoothing=0.1,
@@ -64,8 +63,12 @@ class Flickr8kRecipe:
     """Attention heads."""
     ffn_dim: int = 640
     """Hidden width of the decoder's gated MLP."""
-    dropout: float = 0.15
+    dropout: float = 0.3
     """In the decoder."""
+    feature_dropout: float = 0.2
+    """Share of the vision features' numbers hidden from the connector."""
+    word_dropout: float = 0.1
+    """Share of a caption's tokens hidden from the decoder that predicts the next."""
     vocab_size: int = 3000
     """Byte-level BPE entries, trained on the training captions."""
     flip: bool = True
@@ -98,7 +101,9 @@ def architecture(recipe: Flickr8kRecipe, tokenizer: Tokenizer) -> Architecture:
     return Architecture(
         name="flickr8k",
         model=VLMConfig(
-            vision=mobilenet_v2(), connector=MLPConfig(), language=language, fusion=SpliceConfig()
+            vision=mobilenet_v2(),
+            connector=MLPConfig(dropout=recipe.feature_dropout),
+            language=language,
         ),
         processor=ProcessorConfig(
             resize=FixedResizeConfig(height=224, width=224),
@@ -131,6 +136,7 @@ def run(recipe: Flickr8kRecipe, data: Path | None, folder: Path, resume: bool) -
         folder,
         resume=resume,
         sheet_size=recipe.sheet_size,
+        word_dropout=recipe.word_dropout,
     )
 
 

@@ -67,16 +67,18 @@ def _place(chance: random.Random) -> tuple[DrawnShape, ...]:
     names: list[tuple[Colour, Kind]] = chance.sample(
         [(colour, kind) for colour in COLOURS for kind in KINDS], 2
     )
-    along, across = chance.uniform(0.24, 0.3), chance.uniform(0.35, 0.65)
-    layout = chance.choice(("one", "beside", "above"))
+    along, across = chance.uniform(0.24, 0.28), chance.uniform(0.4, 0.6)
+    radii = (0.17, 0.22)
+    layout = chance.choice(("one", "one", "beside", "above"))
     if layout == "one":
-        centres = [(chance.uniform(0.3, 0.7), chance.uniform(0.3, 0.7))]
+        radii = (0.24, 0.32)
+        centres = [(chance.uniform(0.36, 0.64), chance.uniform(0.36, 0.64))]
     elif layout == "beside":
         centres = [(along, across), (1 - along, 1 - across)]
     else:
         centres = [(across, along), (1 - across, 1 - along)]
     return tuple(
-        DrawnShape(colour, kind, centre, chance.uniform(0.13, 0.2))
+        DrawnShape(colour, kind, centre, chance.uniform(*radii))
         for (colour, kind), centre in zip(names, centres, strict=False)
     )
 
