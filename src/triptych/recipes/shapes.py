@@ -34,19 +34,19 @@ class ShapesRecipe:
 
     train: TrainConfig = TrainConfig(
         learning_rates=PanelRates(vision=2e-3, connector=2e-3, language=2e-3),
-        epochs=3,
+        epochs=4,
         batch_size=32,
         warmup_steps=40,
         ema_decay=0.98,
     )
     """Training."""
 
-    num_train: int = 8000
+    num_train: int = 6000
     """Pictures to train on."""
     num_held_out: int = 200
     """Pictures to validate on, and as many to test on."""
-    num_captions: int = 1
-    """Captions of a picture that are trained on, of three; the first says things in one way."""
+    num_captions: int = 3
+    """Captions of a picture that are trained on; three say the same in three ways."""
     image_size: int = 48
     """Side of a picture in pixels."""
     dim: int = 96
