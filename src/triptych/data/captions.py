@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import cast
 
 import torch
 
@@ -64,7 +65,7 @@ class CaptionSamples:
         return [
             self.processor.image_id if hide and label != IGNORED else token
             for token, label, hide in zip(
-                sample.token_ids, sample.labels, hidden.tolist(), strict=True
+                sample.token_ids, sample.labels, cast(list[bool], hidden.tolist()), strict=True
             )
         ]
 

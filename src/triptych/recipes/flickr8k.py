@@ -47,7 +47,7 @@ class Flickr8kRecipe:
 
     train: TrainConfig = TrainConfig(
         learning_rates=PanelRates(connector=1e-3, language=1e-3),
-        epochs=9,
+        epochs=15,
         batch_size=16,
         warmup_steps=150,
         label_smoothing=0.1,
@@ -63,11 +63,11 @@ class Flickr8kRecipe:
     """Attention heads."""
     ffn_dim: int = 640
     """Hidden width of the decoder's gated MLP."""
-    dropout: float = 0.3
+    dropout: float = 0.15
     """In the decoder."""
-    feature_dropout: float = 0.2
+    feature_dropout: float = 0.0
     """Share of the vision features' numbers hidden from the connector."""
-    word_dropout: float = 0.1
+    word_dropout: float = 0.0
     """Share of a caption's tokens hidden from the decoder that predicts the next."""
     vocab_size: int = 3000
     """Byte-level BPE entries, trained on the training captions."""
