@@ -174,8 +174,10 @@ def test_text_never_becomes_a_special_token(tokenizer):
 
 def test_the_spelling_of_a_special_token_is_tokenised_like_any_other_text():
     specials = SPECIALS[:-1]  # the last one is a word that training finds as well
-    tokenizer = Tokenizer.train_byte_bpe(CORPUS, 390 + len(specials), specials)
-    bare = Tokenizer.train_byte_bpe(CORPUS, 390)
+    corpus = [*CORPUS, *["<|im_start|> <|im_end|> <image> </s>"] * 9]
+    tokenizer = Tokenizer.train_byte_bpe(corpus, 390 + len(specials), specials)
+    bare = Tokenizer.train_byte_bpe(corpus, 390)
+    assert len(bare.encode("<|im_end|>")) == 4  # "<|", "im", "_end", "|>"
     inner = tokenizers.Tokenizer.from_str(bare.inner.to_str())
     inner.add_tokens([AddedToken("<|im_end|>", special=False)])
     flagged_otherwise = Tokenizer(inner)
