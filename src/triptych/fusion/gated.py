@@ -9,6 +9,9 @@ language block stands a new block
 with two gates that start at zero, so at step 0 the language model is exactly what it was. A token
 sees only the last picture at or before it; a token before any picture gets exactly zero.
 
+Departure: before the first picture both branches are shut, so text alone passes unchanged;
+OpenFlamingo and IDEFICS shut only the attention there and let the gated MLP act on every token.
+
 Flamingo: https://arxiv.org/abs/2204.14198 (section 2.2)
 """
 

@@ -36,8 +36,8 @@ def language_modelling(model: VLM, inputs: ModelInputs, label_smoothing: float =
     sources = predecessors(inputs)[rows, positions]
     hidden, _ = model.read(inputs)
     logits = model.language.head(hidden[rows, sources][None])[0].float()
-    assert inputs.labels is not None
-    targets = inputs.labels[rows, positions]
+    # Labels, not inputs: a sample may hide a token from the model and still ask for it.
+    targets = (inputs.token_ids if inputs.labels is None else inputs.labels)[rows, positions]
     total = functional.cross_entropy(
         logits, targets, reduction="sum", label_smoothing=label_smoothing
     )
