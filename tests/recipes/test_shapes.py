@@ -19,6 +19,7 @@ SMALL = (
     "depth=1",
     "sheet_size=3",
     "decoding.max_new_tokens=6",
+    "decoding.num_beams=1",
     "train.epochs=2",
     "train.batch_size=8",
 )
