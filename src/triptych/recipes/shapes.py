@@ -34,7 +34,7 @@ class ShapesRecipe:
 
     train: TrainConfig = TrainConfig(
         learning_rates=PanelRates(vision=1.5e-3, connector=1.5e-3, language=1.5e-3),
-        epochs=3,
+        epochs=4,
         batch_size=16,
         warmup_steps=40,
         ema_decay=0.99,
