@@ -33,11 +33,11 @@ class ShapesRecipe:
     """Everything that can be changed about the run."""
 
     train: TrainConfig = TrainConfig(
-        learning_rates=PanelRates(vision=1.5e-3, connector=1.5e-3, language=1.5e-3),
-        epochs=4,
-        batch_size=16,
+        learning_rates=PanelRates(vision=2e-3, connector=2e-3, language=2e-3),
+        epochs=5,
+        batch_size=32,
         warmup_steps=40,
-        ema_decay=0.99,
+        ema_decay=0.98,
     )
     """Training."""
 
@@ -53,7 +53,7 @@ class ShapesRecipe:
     """Width of both transformers."""
     depth: int = 3
     """Blocks of each."""
-    decoding: GenerationOptions = GenerationOptions(max_new_tokens=24, num_beams=3)
+    decoding: GenerationOptions = GenerationOptions(max_new_tokens=24)
     """How test captions are chosen."""
     sheet_size: int = 8
     """Pictures on the before/after sheet."""
