@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from triptych.fusion.vlm import PANELS, VLM, VLMConfig
 
@@ -25,8 +28,25 @@ class Anatomy:
 
 def anatomy(config: VLMConfig) -> Anatomy:
     """Count the parameters of a model that is described but not built."""
-    with torch.device("meta"):
-        return count_parameters(config.build())
+    return count_parameters(build_on_meta(config))
+
+
+@lru_cache(maxsize=1)
+def build_on_meta(config: VLMConfig) -> VLM:
+    """The model with shapes but no weights, in evaluation mode; the last one is kept."""
+    with torch.device("meta"), _Unfilled():
+        return config.build().eval()
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves out filling fresh weights: they have no memory, and even pretending takes seconds."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if getattr(func, "__name__", "") in ("normal_", "uniform_", "trunc_normal_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def count_parameters(model: VLM) -> Anatomy:

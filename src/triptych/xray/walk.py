@@ -9,6 +9,7 @@ from torch import Tensor
 
 from triptych.fusion.vlm import VLM, VLMConfig
 from triptych.processor import ProcessorConfig
+from triptych.xray.anatomy import build_on_meta
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,9 @@ def walk(
     """Follow a picture of that size through the model, without weights or pixels."""
     resized = processor.resize.target_size(height, width)
     num_slots = model.num_slots(*resized)
+    built = build_on_meta(model)
     with torch.device("meta"), torch.inference_mode():
-        steps = _steps(model.build().eval(), resized, num_slots + num_text_tokens)
+        steps = _steps(built, resized, num_slots + num_text_tokens)
     return Walk(
         original=(height, width),
         resized=resized,
