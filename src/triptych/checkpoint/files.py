@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -154,13 +154,25 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], source: s
     Raises:
         CheckpointError: lists missing, unexpected and misshapen names.
     """
-    own = module.state_dict()
-    missing = sorted(set(own) - set(tensors))
-    unexpected = sorted(set(tensors) - set(own))
+    own = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    check_fit(own, {name: tensor.shape for name, tensor in tensors.items()}, source)
+    module.load_state_dict(dict(tensors))
+
+
+def check_fit(
+    expected: Mapping[str, Sequence[int]], given: Mapping[str, Sequence[int]], source: str
+) -> None:
+    """Compare names and shapes of tensors with those a model has.
+
+    Raises:
+        CheckpointError: lists missing, unexpected and misshapen names.
+    """
+    missing = sorted(set(expected) - set(given))
+    unexpected = sorted(set(given) - set(expected))
     shaped = [
-        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
-        for name in sorted(set(own) & set(tensors))
-        if own[name].shape != tensors[name].shape
+        f"{name} is {tuple(given[name])}, expected {tuple(expected[name])}"
+        for name in sorted(set(expected) & set(given))
+        if tuple(expected[name]) != tuple(given[name])
     ]
     problems = [
         f"{kind}: {_first(names)}"
@@ -169,7 +181,6 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], source: s
     ]
     if problems:
         raise CheckpointError(f"{source} does not fit this model; {'; '.join(problems)}")
-    module.load_state_dict(dict(tensors))
 
 
 def _first(names: list[str], shown: int = 5) -> str:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from triptych.checkpoint.files import recover_folder
-from triptych.checkpoint.model_folder import CONFIG, LoadedModel, load_model
+from triptych.checkpoint.layouts import open_model
+from triptych.checkpoint.model_folder import CONFIG, LoadedModel
 from triptych.errors import UnknownNameError, UsageError
 from triptych.generate import Completion, GenerationOptions, generate, stream
 from triptych.processor import Sample, ask_about
@@ -101,13 +102,13 @@ class Assistant:
 
 
 def load(name: str | Path) -> Assistant:
-    """Load a model by the folder of a run or of a saved model.
+    """Load a model by the folder of a run, of a saved model or of a published one.
 
     Raises:
         UnknownNameError: there is no such folder.
         CheckpointError: the folder is incomplete or torn.
     """
-    return Assistant(load_model(find_model(name)))
+    return Assistant(open_model(find_model(name)))
 
 
 def find_model(name: str | Path) -> Path:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from triptych.architectures import Architecture, find_architecture
-from triptych.checkpoint.model_folder import read_architecture
+from triptych.checkpoint.layouts import open_architecture
 from triptych.errors import UsageError
 from triptych.media import overlay_heatmap
 from triptych.tasks import load
@@ -46,7 +46,7 @@ def look_at(model: str, architecture: str, picture: Path | None, size: str) -> R
     if bool(model) == bool(architecture):
         raise UsageError("name either a model folder or --architecture NAME")
     design = (
-        find_architecture(architecture) if architecture else read_architecture(find_model(model))
+        find_architecture(architecture) if architecture else open_architecture(find_model(model))
     )
     height, width = _size_of(picture) if picture else _read_size(size)
     return Report(

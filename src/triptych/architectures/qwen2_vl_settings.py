@@ -1,0 +1,310 @@
+"""Qwen2-VL's settings as published, both ways: `config.json` and `preprocessor_config.json`.
+
+Written is the flat form of the published models, which transformers 4 and 5, vLLM, SGLang and
+llama.cpp read. Read is also the nested form that transformers 5 writes. Every number comes from
+our configuration and every id from the tokenizer; what the files cannot say is refused, found by
+reading them back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
+
+from triptych.architectures.architecture import Architecture
+from triptych.architectures.published import Section
+from triptych.config import to_dict
+from triptych.connector import MergerConfig
+from triptych.errors import ConfigError
+from triptych.fusion.vlm import VLMConfig
+from triptych.language import DecoderConfig, RotaryConfig, qwen2_1_5b
+from triptych.language.decoder import INITIAL_STD
+from triptych.media import NativeResizeConfig
+from triptych.text import ChatTemplate, Tokenizer
+from triptych.vision import ViTConfig, qwen2_vl_vit
+from triptych.vision.patches import NUM_CHANNELS
+
+CLASS, KIND = "Qwen2VLForConditionalGeneration", "qwen2_vl"
+"""What the published code calls the model, and the family."""
+
+PAD = "<|endoftext|>"
+"""What published tokenizers of the family pad with; the start token of their settings, too."""
+
+BICUBIC, RESCALE = 3, 1 / 255
+"""Pillow's number of the filter; what colours are multiplied by."""
+
+
+class _Parts(NamedTuple):
+    """The parts of an architecture of this family, each of its kind."""
+
+    vision: ViTConfig
+    merger: MergerConfig
+    language: DecoderConfig
+    theta: float
+    sections: tuple[int, int, int]
+    resize: NativeResizeConfig
+
+
+def is_qwen2_vl(architecture: Architecture) -> bool:
+    """Whether it is of this family, whatever its sizes."""
+    return _parts(architecture) is not None
+
+
+def write_settings(
+    architecture: Architecture, tokenizer: Tokenizer, dtype: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`config.json` and `preprocessor_config.json` of a Qwen2-VL.
+
+    Args:
+        architecture: What is to be said.
+        tokenizer: Whose ids the special tokens have.
+        dtype: Of the weights, in torch's words: `float32`, `bfloat16`.
+
+    Raises:
+        ConfigError: the published layout cannot say a setting of this architecture.
+        TokenError: the tokenizer lacks a special token of Qwen2-VL.
+    """
+    parts = _parts(architecture)
+    if parts is None:
+        raise ConfigError(f"{architecture.name} is not of the Qwen2-VL family")
+    ids = _token_ids(architecture.processor.template, tokenizer)
+    language = _write_language(parts, architecture.processor.max_tokens)
+    config = {
+        "architectures": [CLASS],
+        "model_type": KIND,
+        "torch_dtype": dtype,
+        **ids,
+        **language,
+        "vision_config": _write_vision(parts),
+    }
+    preprocessor = _write_preprocessor(parts)
+    model, resize = read_settings(config, preprocessor)
+    _check_equal("model", _as_run(architecture.model), model)
+    _check_equal("processor.resize", architecture.processor.resize, resize)
+    return config, preprocessor
+
+
+def read_settings(
+    config: Mapping[str, Any], preprocessor: Mapping[str, Any]
+) -> tuple[VLMConfig, NativeResizeConfig]:
+    """The model and the resize policy that published files describe.
+
+    Raises:
+        ConfigError: a setting is missing, malformed or not supported; names its key and value.
+    """
+    whole = Section("config.json", config)
+    whole.require(model_type=KIND, quantization_config=None)
+    vision_section = whole.section("vision_config")
+    pixels = Section("preprocessor_config.json", preprocessor)
+    vision = _read_vision(vision_section, pixels)
+    language = _read_language(text_section(config), whole)
+    vision_section.require(hidden_size=language.dim)
+    merger = MergerConfig(factor=vision_section.count("spatial_merge_size"))
+    resize = _read_resize(pixels, vision, merger)
+    return VLMConfig(vision=vision, connector=merger, language=language), resize
+
+
+def text_section(config: Mapping[str, Any]) -> Section:
+    """The language model's settings, which stand in a group of their own or among all others."""
+    whole = Section("config.json", config)
+    return whole.section("text_config") if config.get("text_config") else whole
+
+
+def _parts(architecture: Architecture) -> _Parts | None:
+    model, resize = architecture.model, architecture.processor.resize
+    vision, merger, positions = model.vision, model.connector, model.language.positions
+    if (
+        not isinstance(vision, ViTConfig)
+        or vision.positions != "rotary"
+        or not isinstance(merger, MergerConfig)
+        or not isinstance(positions, RotaryConfig)
+        or positions.mrope_sections is None
+        or not isinstance(resize, NativeResizeConfig)
+    ):
+        return None
+    sections = positions.mrope_sections
+    return _Parts(vision, merger, model.language, positions.theta, sections, resize)
+
+
+def _token_ids(template: ChatTemplate, tokenizer: Tokenizer) -> dict[str, int]:
+    named = {
+        "bos_token_id": PAD,
+        "eos_token_id": template.end_tokens[0],
+        "vision_start_token_id": "<|vision_start|>",
+        "vision_end_token_id": "<|vision_end|>",
+        "vision_token_id": "<|vision_pad|>",
+        "image_token_id": template.image_token,
+        "video_token_id": "<|video_pad|>",
+    }
+    return {key: tokenizer.special(token) for key, token in named.items()}
+
+
+def _write_language(parts: _Parts, max_tokens: int) -> dict[str, Any]:
+    language = parts.language
+    return {
+        "attention_dropout": 0.0,
+        "hidden_act": language.activation,
+        "hidden_size": language.dim,
+        "initializer_range": INITIAL_STD,
+        "intermediate_size": language.ffn_dim,
+        "max_position_embeddings": max_tokens,
+        "max_window_layers": language.depth,
+        "num_attention_heads": language.num_heads,
+        "num_hidden_layers": language.depth,
+        "num_key_value_heads": language.num_kv_heads,
+        "rms_norm_eps": language.norm_eps,
+        "rope_scaling": {"type": "mrope", "mrope_section": list(parts.sections)},
+        "rope_theta": parts.theta,
+        "sliding_window": max_tokens,
+        "tie_word_embeddings": language.tied,
+        "use_cache": True,
+        "use_sliding_window": False,
+        "vocab_size": language.vocab_size,
+    }
+
+
+def _write_vision(parts: _Parts) -> dict[str, Any]:
+    vision = parts.vision
+    return {
+        "depth": vision.depth,
+        "embed_dim": vision.dim,
+        "hidden_act": vision.activation,
+        "hidden_size": parts.language.dim,
+        "in_channels": NUM_CHANNELS,
+        "in_chans": NUM_CHANNELS,  # an old name of the same, read by nobody we know
+        "mlp_ratio": max(1, vision.ffn_dim // vision.dim),
+        "num_heads": vision.num_heads,
+        "patch_size": vision.patch_size,
+        "spatial_merge_size": parts.merger.factor,
+        "spatial_patch_size": vision.patch_size,
+        "temporal_patch_size": vision.temporal_patch_size,
+    }
+
+
+def _write_preprocessor(parts: _Parts) -> dict[str, Any]:
+    vision, resize = parts.vision, parts.resize
+    return {
+        "image_processor_type": "Qwen2VLImageProcessor",
+        "processor_class": "Qwen2VLProcessor",
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "do_rescale": True,
+        "do_normalize": True,
+        "rescale_factor": RESCALE,
+        "resample": BICUBIC,
+        "min_pixels": resize.min_pixels,
+        "max_pixels": resize.max_pixels,
+        "size": {"shortest_edge": resize.min_pixels, "longest_edge": resize.max_pixels},
+        "patch_size": vision.patch_size,
+        "temporal_patch_size": vision.temporal_patch_size,
+        "merge_size": parts.merger.factor,
+        "image_mean": list(vision.pixel_mean),
+        "image_std": list(vision.pixel_std),
+    }
+
+
+def _read_vision(section: Section, pixels: Section) -> ViTConfig:
+    published = qwen2_vl_vit()
+    section.require(
+        hidden_act=published.activation, in_channels=NUM_CHANNELS, in_chans=NUM_CHANNELS
+    )
+    section.one_of("model_type", KIND, f"{KIND}_vision")
+    rope = section.section("rope_parameters")
+    rope.require(rope_type="axial", rope_theta=published.rope_theta)
+    dim = section.count("embed_dim")
+    return replace(
+        published,
+        patch_size=section.count("patch_size"),
+        dim=dim,
+        depth=section.count("depth"),
+        num_heads=section.count("num_heads"),
+        ffn_dim=dim * section.count("mlp_ratio"),
+        temporal_patch_size=section.count("temporal_patch_size"),
+        pixel_mean=pixels.numbers("image_mean"),
+        pixel_std=pixels.numbers("image_std"),
+    )
+
+
+def _read_language(text: Section, whole: Section) -> DecoderConfig:
+    published = qwen2_1_5b()
+    text.require(hidden_act=published.activation, use_sliding_window=False, attention_dropout=0.0)
+    tied = whole.values.get("tie_word_embeddings") or text.values.get("tie_word_embeddings")
+    language = replace(
+        published,
+        vocab_size=text.count("vocab_size"),
+        dim=text.count("hidden_size"),
+        depth=text.count("num_hidden_layers"),
+        num_heads=text.count("num_attention_heads"),
+        num_kv_heads=text.count("num_key_value_heads"),
+        ffn_dim=text.count("intermediate_size"),
+        norm_eps=text.number("rms_norm_eps"),
+        tied=bool(tied),
+        positions=_read_positions(text),
+    )
+    text.require(head_dim=language.head_width)
+    return language
+
+
+def _read_positions(text: Section) -> RotaryConfig:
+    rope = text.section("rope_parameters")
+    if not rope.values:
+        rope = text.section("rope_scaling")
+    for key in ("type", "rope_type"):
+        rope.one_of(key, "mrope", "default")
+    for key in sorted(set(rope.values) - {"type", "rope_type", "mrope_section", "rope_theta"}):
+        rope.one_of(key)
+    theta = rope if "rope_theta" in rope.values else text
+    return RotaryConfig(
+        theta=theta.number("rope_theta"), mrope_sections=rope.counts("mrope_section")
+    )
+
+
+def _read_resize(pixels: Section, vision: ViTConfig, merger: MergerConfig) -> NativeResizeConfig:
+    pixels.require(
+        do_convert_rgb=True,
+        do_resize=True,
+        do_rescale=True,
+        do_normalize=True,
+        rescale_factor=RESCALE,
+        resample=BICUBIC,
+        patch_size=vision.patch_size,
+        temporal_patch_size=vision.temporal_patch_size,
+        merge_size=merger.factor,
+    )
+    size = pixels.section("size")
+    smallest, largest = (
+        pixels.count(bound) if pixels.values.get(bound) is not None else size.count(edge)
+        for bound, edge in (("min_pixels", "shortest_edge"), ("max_pixels", "longest_edge"))
+    )
+    factor = vision.patch_size * merger.factor
+    return NativeResizeConfig(factor=factor, min_pixels=smallest, max_pixels=largest)
+
+
+def _as_run(model: VLMConfig) -> VLMConfig:
+    """The same model in the words that reading uses, and without what concerns training alone."""
+    vision, language = model.vision, model.language
+    assert isinstance(vision, ViTConfig)
+    key_bias = None if vision.key_bias == vision.qkv_bias else vision.key_bias
+    is_equal_share = language.head_dim == language.dim / language.num_heads
+    head_dim = None if is_equal_share else language.head_dim
+    return replace(
+        model,
+        vision=replace(vision, dropout=0.0, key_bias=key_bias),
+        language=replace(language, dropout=0.0, head_dim=head_dim),
+    )
+
+
+def _check_equal(name: str, ours: object, read_back: object) -> None:
+    told, found = (dict(_leaves(name, to_dict(each))) for each in (ours, read_back))
+    for key, value in told.items():
+        if found.get(key) != value:
+            raise ConfigError(
+                f"the published layout of Qwen2-VL cannot say {key} = {value!r}; it would come "
+                f"back as {found.get(key)!r}"
+            )
+
+
+def _leaves(name: str, plain: object) -> list[tuple[str, object]]:
+    if not isinstance(plain, dict):
+        return [(name, plain)]
+    items = cast(dict[str, object], plain).items()
+    return [leaf for key, value in items for leaf in _leaves(f"{name}.{key}", value)]
