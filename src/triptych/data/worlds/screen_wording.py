@@ -1,0 +1,421 @@
+"""How questions about windows are worded, by topic; `{name}` is what is written on the thing."""
+
+from collections.abc import Mapping
+
+from triptych.data.worlds.wording import Phrases
+
+_CLICK: Mapping[str, Phrases] = {
+    "click button": Phrases(
+        seen=(
+            "Click {name}.",
+            "click the {name} button",
+            "Press '{name}'.",
+            "Where do I press to {lower}?",
+            "I want to {lower}. Where do I click?",
+            "Point at the button {name}.",
+            "Show me the {name} button.",
+            "Where is the button labelled '{name}'?",
+            "tap {name}",
+            "Which place do I click to {lower}?",
+            "Hit the {name} button.",
+        ),
+        unseen=(
+            "Push the button that says {name}.",
+            "How do I {lower} here? Point.",
+            "Give me the spot of '{name}'.",
+            "Move the mouse to the {name} button.",
+        ),
+    ),
+    "click checkbox": Phrases(
+        seen=(
+            "Tick '{name}'.",
+            "Click the checkbox {name}.",
+            "Where is the box '{name}'?",
+            "Point at the checkbox labelled {name}.",
+            "Where do I click to switch '{name}'?",
+            "Show me the box for {name}.",
+            "Press the checkbox '{name}'.",
+            "I want to change '{name}'. Where do I click?",
+            "check {name}",
+            "Where can I set '{name}'?",
+        ),
+        unseen=(
+            "Where would I put or take away the tick of '{name}'?",
+            "Flip the box named {name}.",
+            "Mark the place of the option '{name}'.",
+        ),
+    ),
+    "click field": Phrases(
+        seen=(
+            "Click into the field {name}.",
+            "Where do I enter the {name}?",
+            "Point at the text field {name}.",
+            "Where is the field '{name}'?",
+            "Put the cursor into {name}.",
+            "Show me where '{name}' is typed in.",
+            "Select the field {name}.",
+            "click the {name} box",
+            "Where do I write what belongs under '{name}'?",
+            "Press the input {name}.",
+        ),
+        unseen=(
+            "I need to fill in {name}. Where is that?",
+            "Place the caret in the '{name}' entry.",
+            "Which spot takes the {name}?",
+        ),
+    ),
+    "click radio": Phrases(
+        seen=(
+            "Choose {name}.",
+            "Click the option {name}.",
+            "Point at the radio button '{name}'.",
+            "Where do I click to choose {name}?",
+            "Select '{name}'.",
+            "Where is the choice {name}?",
+            "Pick {name}.",
+            "Show me the option '{name}'.",
+            "I want {name}. Where do I press?",
+            "Press the radio button {name}.",
+        ),
+        unseen=(
+            "Go for {name}. Where is it?",
+            "Set the choice to '{name}': which place?",
+            "Mark the round button of {name}.",
+        ),
+    ),
+    "click dropdown": Phrases(
+        seen=(
+            "Open the list {name}.",
+            "Click the dropdown {name}.",
+            "Where do I change the {name}?",
+            "Point at the dropdown '{name}'.",
+            "Unfold the menu {name}.",
+            "Where is the list labelled {name}?",
+            "Show me the selector for '{name}'.",
+            "Press the {name} dropdown.",
+            "I want another {name}. Where do I click?",
+            "Where can I pick the {name}?",
+        ),
+        unseen=(
+            "Drop down the choices of {name}.",
+            "Which place lists the values of '{name}'?",
+            "Expand {name}.",
+        ),
+    ),
+    "click tabs": Phrases(
+        seen=(
+            "Open the tab {name}.",
+            "Click the {name} tab.",
+            "Switch to {name}.",
+            "Where is the tab '{name}'?",
+            "Point at the tab {name}.",
+            "Go to the {name} page of this window.",
+            "Show me the tab labelled {name}.",
+            "Where do I press to see {name}?",
+            "Press the tab '{name}'.",
+            "Bring {name} to the front.",
+        ),
+        unseen=(
+            "I'd like to look at the {name} section. Where?",
+            "Change over to the '{name}' tab.",
+            "Flip to {name}.",
+        ),
+    ),
+}
+
+_STATE: Mapping[str, Phrases] = {
+    "state checkbox": Phrases(
+        seen=(
+            "Is '{name}' ticked?",
+            "Is the box {name} checked?",
+            "Is {name} on?",
+            "Is {name} turned on?",
+            "Does the checkbox '{name}' have a tick?",
+            "Is the option {name} enabled?",
+            "Has '{name}' been ticked?",
+            "Is {name} selected?",
+            "Is there a tick beside '{name}'?",
+            "Is {name} switched on?",
+        ),
+        unseen=(
+            "Did someone tick '{name}'?",
+            "Can you see a check mark at {name}?",
+            "Is {name} active?",
+        ),
+    ),
+    "state greyed": Phrases(
+        seen=(
+            "Is {name} greyed out?",
+            "Is the button {name} disabled?",
+            "Is the {name} button grey?",
+            "Is '{name}' inactive?",
+            "Is the button '{name}' unavailable?",
+            "Is {name} dimmed?",
+            "Is it impossible to press {name}?",
+            "Is the {name} button switched off?",
+            "Has '{name}' been disabled?",
+            "Is {name} blocked?",
+        ),
+        unseen=(
+            "Does the {name} button look faded?",
+            "Is pressing '{name}' out of the question?",
+            "Is {name} locked?",
+        ),
+    ),
+    "state usable": Phrases(
+        seen=(
+            "Can {name} be pressed?",
+            "Is the button {name} enabled?",
+            "Can I click '{name}'?",
+            "Is {name} available?",
+            "Does the {name} button work?",
+            "Is the {name} button usable?",
+            "Am I able to press {name}?",
+            "Is it possible to click {name}?",
+            "Can I {lower} now?",
+            "Is '{name}' ready to be pressed?",
+        ),
+        unseen=(
+            "Would a click on {name} do anything?",
+            "Is {name} live?",
+            "Does the window let me {lower}?",
+        ),
+    ),
+    "state field": Phrases(
+        seen=(
+            "What is in the field {name}?",
+            "What does the field '{name}' say?",
+            "What is entered under {name}?",
+            "Read the field {name}.",
+            "What text is in {name}?",
+            "What has been typed into '{name}'?",
+            "Which value has the field {name}?",
+            "What is written beside {name}?",
+            "{name}: what is filled in?",
+            "Tell me the content of the field '{name}'.",
+        ),
+        unseen=(
+            "What did the user enter for {name}?",
+            "Copy out what stands in '{name}'.",
+            "What is the current input of {name}?",
+        ),
+    ),
+    "state radio": Phrases(
+        seen=(
+            "Which option is chosen for {name}?",
+            "What is selected for {name}?",
+            "Which {name} is chosen?",
+            "Which radio button of '{name}' is on?",
+            "What is {name} set to?",
+            "Which choice is made under {name}?",
+            "{name}: which one is marked?",
+            "Which of the options of {name} is active?",
+            "What has been picked for '{name}'?",
+            "Tell me the chosen {name}.",
+        ),
+        unseen=(
+            "Where does the dot of {name} sit?",
+            "What did the user decide on for '{name}'?",
+            "Which alternative of {name} is filled in?",
+        ),
+    ),
+    "state dropdown": Phrases(
+        seen=(
+            "What is selected in the list {name}?",
+            "Which {name} is selected?",
+            "What does the dropdown {name} show?",
+            "What is the value of '{name}'?",
+            "What is {name} set to?",
+            "Which entry is chosen under {name}?",
+            "Read the dropdown '{name}'.",
+            "{name}: what is selected?",
+            "What stands in the selector {name}?",
+            "Tell me the selected {name}.",
+        ),
+        unseen=(
+            "What has the user picked from the {name} menu?",
+            "Which item of '{name}' is showing?",
+            "What is the current {name}?",
+        ),
+    ),
+    "state slider": Phrases(
+        seen=(
+            "How high is {name}?",
+            "What is the slider {name} set to?",
+            "What number does {name} show?",
+            "Where does the slider '{name}' stand?",
+            "What is the value of {name}?",
+            "How much is {name}?",
+            "At how many percent is {name}?",
+            "Read the slider {name}.",
+            "What is the level of '{name}'?",
+            "Which value has {name}?",
+        ),
+        unseen=(
+            "How far up is {name} turned?",
+            "Give the setting of the '{name}' control as a number.",
+            "To what has {name} been moved?",
+        ),
+    ),
+    "state tabs": Phrases(
+        seen=(
+            "Which tab is open?",
+            "What tab is selected?",
+            "Which tab is active?",
+            "Name the open tab.",
+            "Which page of the window is shown?",
+            "What is the current tab?",
+            "Which of the tabs is in front?",
+            "Which tab am I on?",
+            "Tell me the selected tab.",
+            "Which tab is being shown?",
+        ),
+        unseen=(
+            "On what tab is the user right now?",
+            "Whose tab is highlighted?",
+            "What section of the window are we looking at?",
+        ),
+    ),
+}
+
+_OTHER: Mapping[str, Phrases] = {
+    "existence": Phrases(
+        seen=(
+            "Is there a {what} {name}?",
+            "Does the window have a {what} {name}?",
+            "Is there a {what} called '{name}'?",
+            "Can you see a {what} labelled {name}?",
+            "Does this window offer a {what} '{name}'?",
+            "Is a {what} named {name} shown?",
+            "Do you find a {what} {name} here?",
+            "Is any {what} labelled '{name}'?",
+            "Has this window got a {what} {name}?",
+            "Does a {what} with the name {name} exist?",
+        ),
+        unseen=(
+            "Would I find a {what} that says {name}?",
+            "Is {name} one of the things here, as a {what}?",
+            "Was a {what} '{name}' put on this window?",
+        ),
+    ),
+    "read_title": Phrases(
+        seen=(
+            "What is the title of the window?",
+            "Read the title.",
+            "What does the title bar say?",
+            "What is the window called?",
+            "Which title does this window have?",
+            "What is written at the top of the window?",
+            "Tell me the window's title.",
+            "What is the name of this window?",
+            "Read out the title bar.",
+            "Which window is this?",
+        ),
+        unseen=(
+            "How is this dialogue titled?",
+            "Copy the text of the title bar.",
+            "What heading does the window carry?",
+        ),
+    ),
+}
+
+_ACTION: Mapping[str, Phrases] = {
+    "action press": Phrases(
+        seen=(
+            "Goal: {lower}. What is the next action?",
+            "Next action to {lower}?",
+            "Action: press {name}.",
+            "Give the action that clicks '{name}'.",
+            "Task: {lower}. Act.",
+            "Call the tool that presses {name}.",
+            "As a tool call: click {name}.",
+            "Goal: press {name}. Next step?",
+            "The user wants to {lower}. Which action comes next?",
+            "What action would {lower}?",
+        ),
+        unseen=(
+            "Aim: {lower}. Reply with one tool call.",
+            "Write the call for pressing '{name}'.",
+            "Please {lower} by a tool call.",
+        ),
+    ),
+    "action type": Phrases(
+        seen=(
+            "Type '{text}' into the field {name}.",
+            "Action: enter '{text}' under {name}.",
+            "Goal: {name} is '{text}'. What is the next action?",
+            "Fill '{text}' into {name}.",
+            "Next action to write '{text}' in {name}?",
+            "As a tool call: type '{text}' into {name}.",
+            "Task: put '{text}' into the field '{name}'. Act.",
+            "Set the field {name} to '{text}'.",
+            "The user wants '{text}' as {name}. Which action comes next?",
+            "Give the action that enters '{text}' for {name}.",
+        ),
+        unseen=(
+            "Key in '{text}' at {name}.",
+            "Aim: the field {name} reads '{text}'. Reply with one tool call.",
+            "Make {name} say '{text}' by a tool call.",
+        ),
+    ),
+    "action toggle": Phrases(
+        seen=(
+            "Turn {way} '{name}'.",
+            "Action: turn {way} {name}.",
+            "Goal: {name} is {way}. What is the next action?",
+            "Switch {way} '{name}'.",
+            "Next action to get {name} {way}?",
+            "As a tool call: switch {name} {way}.",
+            "Task: {name} must be {way}. Act.",
+            "Set '{name}' to {way}.",
+            "The user wants {name} {way}. Which action comes next?",
+            "Give the action that turns {name} {way}.",
+        ),
+        unseen=(
+            "Aim: '{name}' {way}. Reply with one tool call.",
+            "Have {name} {way}, please: which call?",
+            "Write the call that puts {name} {way}.",
+        ),
+    ),
+    "action ensure": Phrases(
+        seen=(
+            "Goal: {lower} with '{other}' {way}. What is the next action?",
+            "{name} with {other} {way}. Next action?",
+            "Make sure {other} is {way}, then press {name}. Next action?",
+            "Task: {lower}, but '{other}' must be {way}. Which action comes next?",
+            "Before pressing {name}, {other} has to be {way}. Next step?",
+            "The user wants to {lower} with {other} {way}. Act.",
+            "Goal: {other} is {way} and {name} is pressed. Next action?",
+            "Press {name} once '{other}' is {way}. What now?",
+            "First {other} {way}, then {name}. What is the next action?",
+            "To {lower} with {other} {way}, what is to be done next?",
+        ),
+        unseen=(
+            "Aim: {lower}, having '{other}' {way}. Reply with the one next call.",
+            "See that {other} is {way}; after that {lower}. Which call is due?",
+            "Only {lower} when {other} is {way}. Your move?",
+        ),
+    ),
+    "action fill": Phrases(
+        seen=(
+            "Goal: {lower} with '{text}' as {other}. What is the next action?",
+            "{name} with {other} '{text}'. Next action?",
+            "Make sure {other} is '{text}', then press {name}. Next action?",
+            "Task: {lower}, but {other} must be '{text}'. Which action comes next?",
+            "Before pressing {name}, {other} has to be '{text}'. Next step?",
+            "The user wants to {lower} with {other} '{text}'. Act.",
+            "Goal: {other} says '{text}' and {name} is pressed. Next action?",
+            "Press {name} once {other} is '{text}'. What now?",
+            "First '{text}' in {other}, then {name}. What is the next action?",
+            "To {lower} with '{text}' in {other}, what is to be done next?",
+        ),
+        unseen=(
+            "Aim: {lower}, having '{text}' for {other}. Reply with the one next call.",
+            "See that {other} reads '{text}'; after that {lower}. Which call is due?",
+            "Only {lower} when {other} says '{text}'. Your move?",
+        ),
+    ),
+}
+
+PHRASES: Mapping[str, Phrases] = {**_CLICK, **_STATE, **_OTHER, **_ACTION}
+"""By topic: the kind of question and what it is about."""
