@@ -9,18 +9,14 @@ same pixels and the same positions whoever asks. Room for a picture is reserved 
 the model's own configuration promises for that picture's size.
 """
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
-
-import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from triptych.errors import ConfigError, TokenError
 from triptych.fusion.vlm import VLMConfig
-from triptych.inputs import IGNORED, PREFIX_BRANCH, ImageSpan, ModelInputs
-from triptych.language import RotaryConfig
+from triptych.inputs import ModelInputs
 from triptych.media import (
     Limits,
     Picture,
@@ -29,8 +25,15 @@ from triptych.media import (
     open_image,
     to_pixels,
 )
-from triptych.nn.rotary import multimodal_positions
-from triptych.text import ChatTemplate, ImagePiece, Piece, Tokenizer
+from triptych.sequences import (
+    Branches,
+    EncodedImage,
+    Sample,
+    assemble,
+    collate,
+    share_beginning,
+)
+from triptych.text import ChatTemplate, Piece, Tokenizer, check_messages
 
 Message = Mapping[str, Any]
 """OpenAI-style: `role` and `content`, a text or a list of text and image parts. An image part
@@ -49,36 +52,6 @@ class ProcessorConfig:
 
     max_tokens: int = 2048
     """Longest sequence, visual slots included."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodedImage:
-    """One picture as the model takes it."""
-
-    pixels: Tensor
-    """`channel height width`, or cached features `row col vision_dim`, see `is_features`."""
-
-    height: int
-    """Size in pixels after resizing."""
-    width: int
-    is_features: bool = False
-    """True when `pixels` holds what the frozen vision panel already made of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One sequence before it is batched."""
-
-    sample_id: str
-    token_ids: list[int]
-    labels: list[int]
-    branches: list[int]
-    """All zero unless several answers share one prompt; see `ModelInputs.branches`."""
-    position_ids: Int[Tensor, "*axis token"]
-    images: tuple[EncodedImage, ...]
-    spans: tuple[ImageSpan, ...]
-    num_truncated: int = 0
-    """Tokens cut from the end to fit `max_tokens`."""
 
 
 class Processor:
@@ -137,9 +110,33 @@ class Processor:
             TokenError: the sequence is longer than `max_tokens` and cutting its end would cut a
                 picture or leave no label.
         """
-        pieces = self._pieces(messages, add_generation_prompt)
-        images = self._images(messages) if features is None else list(features)
-        return self._assemble([(PREFIX_BRANCH, pieces)], images, sample_id)
+        images = self._images([messages], features)
+        return self._assemble([self._pieces(messages, add_generation_prompt)], images, sample_id)
+
+    def encode_conversations(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        *,
+        sample_id: str = "",
+        images: Sequence[EncodedImage] | None = None,
+    ) -> Sample:
+        """Several conversations about the same pictures as one sequence that holds those once.
+
+        Every conversation is tokenised alone. What all begin with is kept once, and each goes on
+        from there in a branch: it sees the beginning and itself. The loss equals that of as many
+        separate sequences, for a fraction of the tokens.
+
+        `images` stands in for the pictures of each conversation, in order.
+
+        Raises:
+            TokenError: the conversations do not all begin with all of their pictures, or these
+                are not the same; or the sequence cannot be cut to `max_tokens`.
+        """
+        if not conversations:
+            raise TokenError("there is no conversation to encode; give at least one")
+        encoded = self._images(conversations, images)
+        pieces = [self._pieces(messages) for messages in conversations]
+        return self._assemble(share_beginning(pieces), encoded, sample_id)
 
     def encode_answers(
         self,
@@ -149,20 +146,24 @@ class Processor:
         sample_id: str = "",
         features: Sequence[EncodedImage] | None = None,
     ) -> Sample:
-        """Several alternative answers to one prompt as one sequence that holds the prompt once.
+        """Several alternative answers to one prompt: conversations that differ in their end.
 
-        Each answer is a branch: it sees the prompt and itself. The loss equals that of as many
-        separate sequences, for a fraction of the tokens.
+        Raises:
+            TokenError: as `encode_conversations`, or the template writes another prompt when an
+                answer follows.
         """
+        encoded = self._images([messages], features)
         prompt = self._pieces(messages, add_generation_prompt=True)
-        parts = [(PREFIX_BRANCH, prompt)]
-        for branch, answer in enumerate(answers, start=1):
-            whole = self._pieces(
-                [*messages, {"role": "assistant", "content": answer}], add_generation_prompt=False
+        whole = [
+            self._pieces([*messages, {"role": "assistant", "content": answer}])
+            for answer in answers
+        ]
+        if any(pieces[: len(prompt)] != prompt for pieces in whole):
+            raise TokenError(
+                "the chat template changes the prompt when an answer follows it, so answers "
+                "cannot share one prompt; train on single answers instead"
             )
-            parts.append((branch, _continuation(prompt, whole)))
-        images = self._images(messages) if features is None else list(features)
-        return self._assemble(parts, images, sample_id)
+        return self._assemble(share_beginning(whole) if whole else [prompt], encoded, sample_id)
 
     def collate(
         self, samples: Sequence[Sample], *, pad: Literal["left", "right"] = "right"
@@ -172,132 +173,46 @@ class Processor:
         Raises:
             TokenError: some pictures are pixels and some are features already.
         """
-        are_features = {image.is_features for sample in samples for image in sample.images}
-        if len(are_features) > 1:
-            raise TokenError(
-                "one batch holds pictures as pixels and as vision features; "
-                "encode all of its samples one way"
-            )
-        length = max(len(sample.token_ids) for sample in samples)
-        shifts = [length - len(s.token_ids) if pad == "left" else 0 for s in samples]
-        token_mask = torch.zeros(len(samples), length, dtype=torch.bool)
-        for row, (sample, shift) in enumerate(zip(samples, shifts, strict=True)):
-            token_mask[row, shift : shift + len(sample.token_ids)] = True
-        branches = None
-        if any(branch for sample in samples for branch in sample.branches):
-            branches = _pad([torch.tensor(s.branches) for s in samples], shifts, length, -1)
-        return ModelInputs(
-            token_ids=_pad(
-                [torch.tensor(s.token_ids) for s in samples], shifts, length, self.pad_id
-            ),
-            token_mask=token_mask,
-            position_ids=_pad([s.position_ids for s in samples], shifts, length, 0),
-            images=tuple(image.pixels for sample in samples for image in sample.images),
-            images_are_features=are_features == {True},
-            spans=tuple(
-                replace(span, batch_index=row, start=span.start + shifts[row])
-                for row, sample in enumerate(samples)
-                for span in sample.spans
-            ),
-            labels=_pad([torch.tensor(s.labels) for s in samples], shifts, length, IGNORED),
-            branches=branches,
-        )
+        return collate(samples, pad_id=self.pad_id, pad=pad)
 
     # -- steps ------------------------------------------------------------------------------
 
-    def _pieces(self, messages: Sequence[Message], add_generation_prompt: bool) -> list[Piece]:
+    def _pieces(
+        self, messages: Sequence[Message], add_generation_prompt: bool = False
+    ) -> list[Piece]:
         return self.template.pieces(
             messages, self.tokenizer, add_generation_prompt=add_generation_prompt
         )
 
-    def _images(self, messages: Sequence[Message]) -> list[EncodedImage]:
-        return [self.encode_image(part["image"]) for part in image_parts(messages)]
+    def _images(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        given: Sequence[EncodedImage] | None,
+    ) -> Sequence[EncodedImage]:
+        """The pictures that all the conversations are about, encoded once."""
+        if given is not None:
+            return given
+        for messages in conversations:
+            check_messages(messages)
+        first, *others = ([part["image"] for part in image_parts(m)] for m in conversations)
+        for sources in others:
+            if len(sources) != len(first) or not all(map(_is_same, sources, first)):
+                raise TokenError(
+                    "the conversations are about different pictures, or about copies that cannot "
+                    "be told to be equal; give each the same paths or objects"
+                )
+        return [self.encode_image(source) for source in first]
 
     def _assemble(
-        self,
-        parts: Sequence[tuple[int, Sequence[Piece]]],
-        images: Sequence[EncodedImage],
-        sample_id: str,
+        self, branches: Branches, images: Sequence[EncodedImage], sample_id: str
     ) -> Sample:
-        token_ids: list[int] = []
-        labels: list[int] = []
-        branches: list[int] = []
-        spans: list[ImageSpan] = []
-        for branch, pieces in parts:
-            for piece in pieces:
-                if isinstance(piece, ImagePiece):
-                    span = self._span(images[piece.image_index], len(token_ids), sample_id)
-                    spans.append(span)
-                    ids, answer = [self.image_id] * span.num_slots, False
-                else:
-                    ids, answer = piece.token_ids, piece.is_answer
-                token_ids += ids
-                labels += ids if answer else [IGNORED] * len(ids)
-                branches += [branch] * len(ids)
-        sample = Sample(
+        return assemble(
+            self.model,
+            branches,
+            images,
+            image_id=self.image_id,
+            max_tokens=self.config.max_tokens,
             sample_id=sample_id,
-            token_ids=token_ids,
-            labels=labels,
-            branches=branches,
-            position_ids=self._positions(branches, spans),
-            images=tuple(images),
-            spans=tuple(spans),
-        )
-        return self._fit(sample)
-
-    def _span(self, image: EncodedImage, start: int, sample_id: str) -> ImageSpan:
-        return ImageSpan(
-            batch_index=0,
-            start=start,
-            num_slots=self.model.num_slots(image.height, image.width),
-            token_grid=self.model.token_grid(image.height, image.width),
-            sample_id=sample_id,
-        )
-
-    def _positions(
-        self, branches: Sequence[int], spans: Sequence[ImageSpan]
-    ) -> Int[Tensor, "*axis token"]:
-        """Positions count up along the prompt and restart behind it for every branch."""
-        num_prefix = branches.count(PREFIX_BRANCH)
-        prefix = self._prefix_positions(num_prefix, spans)
-        start = int(prefix.max()) + 1 if num_prefix else 0
-        offsets: list[int] = []
-        for index, branch in enumerate(branches[num_prefix:], start=num_prefix):
-            same = index > num_prefix and branches[index - 1] == branch
-            offsets.append(offsets[-1] + 1 if same else start)
-        tail = torch.tensor(offsets, dtype=torch.long).expand(*prefix.shape[:-1], -1)
-        return torch.cat([prefix, tail], dim=-1)
-
-    def _prefix_positions(self, length: int, spans: Sequence[ImageSpan]) -> Tensor:
-        if not _uses_mrope(self.model):
-            return torch.arange(length)
-        blocks = [
-            (span.start, span.num_frames, span.token_grid.rows, span.token_grid.cols)
-            for span in spans
-            if span.token_grid is not None
-        ]
-        return multimodal_positions(length, blocks)
-
-    def _fit(self, sample: Sample) -> Sample:
-        excess = len(sample.token_ids) - self.config.max_tokens
-        if excess <= 0:
-            return sample
-        keep = self.config.max_tokens
-        name = f"sample {sample.sample_id}" if sample.sample_id else "the conversation"
-        problem = f"{name} takes {len(sample.token_ids)} tokens, {excess} more than {keep}"
-        if any(span.start + span.num_slots > keep for span in sample.spans):
-            raise TokenError(
-                f"{problem}, and a picture would be cut; use a smaller picture or fewer turns"
-            )
-        if all(label == IGNORED for label in sample.labels[:keep]):
-            raise TokenError(f"{problem}, and no answer would be left; shorten the prompt")
-        return replace(
-            sample,
-            token_ids=sample.token_ids[:keep],
-            labels=sample.labels[:keep],
-            branches=sample.branches[:keep],
-            position_ids=sample.position_ids[..., :keep],
-            num_truncated=excess,
         )
 
 
@@ -320,23 +235,9 @@ def ask_about(images: Sequence[object], text: str = "") -> list[Message]:
     return [{"role": "user", "content": content}]
 
 
-def _continuation(prompt: Sequence[Piece], whole: Sequence[Piece]) -> list[Piece]:
-    """What an answered conversation adds to its prompt."""
-    if list(whole[: len(prompt)]) != list(prompt):
-        raise TokenError(
-            "the chat template changes the prompt when an answer follows it, so answers cannot "
-            "share one prompt; train on single answers instead"
-        )
-    return list(whole[len(prompt) :])
-
-
-def _pad(rows: Sequence[Tensor], shifts: Sequence[int], length: int, value: int) -> Tensor:
-    padded = rows[0].new_full((len(rows), *rows[0].shape[:-1], length), value)
-    for row, (values, shift) in enumerate(zip(rows, shifts, strict=True)):
-        padded[row, ..., shift : shift + values.shape[-1]] = values
-    return padded.movedim(0, -2)
-
-
-def _uses_mrope(model: VLMConfig) -> bool:
-    positions = model.language.positions
-    return isinstance(positions, RotaryConfig) and positions.mrope_sections is not None
+def _is_same(first: object, second: object) -> bool:
+    """Whether two sources name one picture, told without opening them."""
+    if first is second:
+        return True
+    named = isinstance(first, str | bytes | os.PathLike)
+    return named and isinstance(second, str | bytes | os.PathLike) and first == second

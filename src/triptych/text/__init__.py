@@ -5,8 +5,9 @@ no special tokens, and `ChatTemplate.pieces` writes them only where the template
 """
 
 from triptych.text.messages import Message, check_messages
+from triptych.text.pieces import ImagePiece, Piece, TextPiece
 from triptych.text.streaming import StreamDecoder
-from triptych.text.template import ChatTemplate, ImagePiece, Piece, TextPiece
+from triptych.text.template import ChatTemplate
 from triptych.text.templates import FLAMINGO, PLAIN_CAPTION, QWEN2_VL, QWEN2_VL_SPECIALS, VICUNA
 from triptych.text.tokenizer import Tokenizer
 

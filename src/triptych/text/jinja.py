@@ -1,7 +1,7 @@
 """Run a chat template: Jinja2 in a sandbox, with what published templates expect to find."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NoReturn, cast
 
@@ -24,15 +24,29 @@ class ContentForm:
     """It writes the texts of a content that is a list of parts."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A template and what it is given; two of equal `key` give one output."""
+
+    source: str
+    key: str
+    values: Mapping[str, Any] = field(compare=False)
+
+
 def render(source: str, **values: Any) -> str:
-    """The output of a template.
+    """The output of a template; conversations of one shape, marks for texts, are rendered once.
 
     Raises:
         TokenError: the template is not valid, refuses the messages, or fails on them.
     """
-    template = _compile(source)
+    return _render(_Call(source, repr(values), values))
+
+
+@lru_cache(maxsize=256)
+def _render(call: _Call) -> str:
+    template = _compile(call.source)
     try:
-        return template.render(**values)
+        return template.render(**call.values)
     except TemplateError as error:
         raise TokenError(f"the chat template refuses this conversation: {error}") from error
     except Exception as error:  # a template can fail in as many ways as a program

@@ -1,7 +1,8 @@
 """Stand-ins for what people wrote, so that a template's output shows who wrote what.
 
-Before a template runs, every text and picture of the messages is replaced by a mark that nobody
-can guess. In the output the marks are found again: what lies between them is the template's own.
+Before a template runs, every text, picture and box of the messages is replaced by a mark that
+nobody can guess. In the output the marks are found again: what lies between them is the template's
+own. A mark may stand for several segments, some of them control: a box does, with its label.
 
 A text keeps its leading and trailing white space outside of its mark, so that a template that
 trims texts still does. Anything else a template does to a text (cutting, counting, searching) it
@@ -21,6 +22,18 @@ _OPEN, _CLOSE = "\ue000", "\ue001"  # private characters, which templates do not
 _IN_JSON = "j"
 _MARK = re.compile(f"{_OPEN}(\\d+):(\\d+)({_IN_JSON}?){_CLOSE}")
 _DEEPEST = 64
+_SECRET = f"{secrets.randbelow(10**32):032}"  # digits survive upper() and lower()
+# One for all conversations of a process, so that those of one shape are rendered once. Nothing
+# that people write reaches a template but names, numbers and white space, hence no mark either.
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Part of what a mark stands for."""
+
+    text: str
+    is_control: bool
+    """True where special tokens may be written: this text comes from this package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +43,22 @@ class Source:
     start: int
     """Where it begins in the output, marks included."""
     stop: int
-    text: str
-    """Empty for a picture."""
+    segments: tuple[Segment, ...]
+    """What stands there; nothing for a picture."""
     message_index: int | None = None
     """Which message it comes from; None for the template's own text."""
     image_index: int | None = None
     """Which picture it stands for, if any."""
 
+    @property
+    def text(self) -> str:
+        return "".join(segment.text for segment in self.segments)
+
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
     message_index: int
-    text: str = ""
+    segments: tuple[Segment, ...] = ()
     image_index: int | None = None
 
 
@@ -49,7 +66,6 @@ class Marks:
     """The marks of one conversation."""
 
     def __init__(self) -> None:
-        self.secret = f"{secrets.randbelow(10**32):032}"  # digits survive upper() and lower()
         self.num_images = 0
         self._marks: list[_Mark] = []
 
@@ -59,7 +75,11 @@ class Marks:
         if not core:
             return text
         before, _, after = text.partition(core)
-        return f"{before}{self._new(_Mark(message_index, text=core))}{after}"
+        return f"{before}{self._new(_Mark(message_index, (Segment(core, False),)))}{after}"
+
+    def spelled(self, segments: tuple[Segment, ...], message_index: int) -> str:
+        """The stand-in of something that is written with control, such as a box."""
+        return self._new(_Mark(message_index, segments))
 
     def image(self, message_index: int) -> str:
         """A picture's stand-in, for templates that know texts only."""
@@ -104,31 +124,31 @@ class Marks:
         position = 0
         for match in _MARK.finditer(rendered):
             secret, number, in_json = match.groups()
-            if secret != self.secret:
+            if secret != _SECRET or int(number) >= len(self._marks):
                 continue
             yield from self._own(rendered, position, match.start())
             mark = self._marks[int(number)]
-            text = json.dumps(mark.text, ensure_ascii=False)[1:-1] if in_json else mark.text
-            yield Source(match.start(), match.end(), text, mark.message_index, mark.image_index)
+            segments = mark.segments if not in_json else tuple(map(_in_json, mark.segments))
+            yield Source(*match.span(), segments, mark.message_index, mark.image_index)
             position = match.end()
         yield from self._own(rendered, position, len(rendered))
 
     def _new(self, mark: _Mark) -> str:
         self._marks.append(mark)
-        return f"{_OPEN}{self.secret}:{len(self._marks) - 1}{_CLOSE}"
+        return f"{_OPEN}{_SECRET}:{len(self._marks) - 1}{_CLOSE}"
 
     def _key(self, key: object, message_index: int) -> str:
         return str(key) if _is_name(key) else self.text(str(key), message_index)
 
     def _own(self, rendered: str, start: int, stop: int) -> Iterator[Source]:
         text = rendered[start:stop]
-        if _OPEN in text or _CLOSE in text or self.secret in text:
+        if _OPEN in text or _CLOSE in text or _SECRET in text:
             raise TokenError(
                 "the chat template takes the texts of messages apart, so what people wrote cannot "
                 "be told from what the template wrote; simplify the template"
             )
         if text:
-            yield Source(start, stop, text)
+            yield Source(start, stop, (Segment(text, True),))
 
 
 def to_json(
@@ -147,6 +167,10 @@ def to_json(
         sort_keys=sort_keys,
     )
     return re.sub(f"({_OPEN}\\d+:\\d+){_CLOSE}", rf"\g<1>{_IN_JSON}{_CLOSE}", plain)
+
+
+def _in_json(segment: Segment) -> Segment:
+    return Segment(json.dumps(segment.text, ensure_ascii=False)[1:-1], segment.is_control)
 
 
 def _is_name(value: object) -> bool:

@@ -7,7 +7,12 @@ from typing import Any, TypeAlias, cast
 from triptych.errors import TokenError
 
 Message: TypeAlias = Mapping[str, Any]
-"""`role` and `content`: a text, or a list of text parts and image parts."""
+"""`role` and `content`: a text, or a list of parts."""
+
+Part: TypeAlias = Mapping[str, Any]
+"""`type`, and under the same name as the type what it is: a text, an image, a box, a point."""
+
+PARTS = ("text", "image", "box", "point")
 
 ROLES = ("system", "user", "assistant", "tool")
 
@@ -27,7 +32,7 @@ def check_messages(messages: Sequence[Message]) -> None:
         _check_message(message, number)
 
 
-def parts_of(message: Message) -> Sequence[Mapping[str, Any]]:
+def parts_of(message: Message) -> Sequence[Part]:
     """The content of a checked message as a list of parts, whichever way it was written."""
     content = message["content"]
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
@@ -51,7 +56,8 @@ def _check_message(message: object, number: int) -> None:
         if not _is_part(part):
             raise TokenError(
                 f"message {number} has the part {reprlib.repr(part)}; a part is "
-                '{"type": "text", "text": ...} or {"type": "image", "image": ...}'
+                '{"type": "text", "text": ...} or {"type": "image", "image": ...}; '
+                f"the types are {', '.join(PARTS)}"
             )
 
 
@@ -61,4 +67,4 @@ def _is_part(part: object) -> bool:
     fields = cast(Mapping[object, object], part)
     if fields.get("type") == "text":
         return isinstance(fields.get("text"), str)
-    return fields.get("type") == "image" and "image" in fields
+    return fields.get("type") in PARTS and fields["type"] in fields

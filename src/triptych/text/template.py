@@ -4,44 +4,27 @@
                                                           template text: may write special tokens
                                                           message text:  never can
 
-The template is trusted, what people write is not. Text between two special tokens is tokenised in
-one go, as if the whole conversation were one string; only an answer begins anew, because that is
-where a prompt ends when the model is asked.
+The template is trusted, what people write is not. A box or a point is both: how it is written is
+trusted, its label is not.
 
 An answer reaches from the end of the prompt that would ask for it, as the template itself writes
 it with `add_generation_prompt`, to the first end token behind the assistant's text. Where a
 template ends answers with no special token, it reaches to the end of the text.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from triptych.errors import ConfigError, TokenError
 from triptych.text.jinja import ContentForm, content_form, render
-from triptych.text.marks import Marks, Source
-from triptych.text.messages import Message, check_messages, parts_of
-from triptych.text.tokenizer import Before, Tokenizer
+from triptych.text.marks import Marks, Segment, Source
+from triptych.text.messages import Message, Part, check_messages, parts_of
+from triptych.text.pieces import Atom, Piece, atoms, tokenize
+from triptych.text.tokenizer import Tokenizer
 
-
-@dataclass(frozen=True, slots=True)
-class TextPiece:
-    """Tokens of text."""
-
-    token_ids: list[int]
-    is_answer: bool
-    """True for what an assistant said, its end token included."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImagePiece:
-    """The place of one picture."""
-
-    image_index: int
-    """Which picture of the conversation, in order of appearance."""
-
-
-Piece: TypeAlias = TextPiece | ImagePiece
+Spelling: TypeAlias = Callable[[Part], tuple[Segment, ...]]
+"""How a box or a point of a message is written, see `triptych.text.coordinates`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,13 +56,14 @@ class ChatTemplate:
         *,
         add_generation_prompt: bool = False,
         tools: Sequence[Mapping[str, Any]] | None = None,
+        spell: Spelling | None = None,
     ) -> str:
         """The conversation as text, for people to look at; models get `pieces`.
 
         Raises:
             TokenError: a message is malformed, or the template refuses the conversation.
         """
-        writing = _Writing(self, messages, tools, add_generation_prompt)
+        writing = _Writing(self, messages, tools, add_generation_prompt, spell)
         return "".join(
             source.text if source.image_index is None else self.image_token
             for source in writing.sources
@@ -92,35 +76,25 @@ class ChatTemplate:
         *,
         add_generation_prompt: bool = False,
         tools: Sequence[Mapping[str, Any]] | None = None,
+        spell: Spelling | None = None,
     ) -> list[Piece]:
         """The conversation as token ids and picture slots.
 
         Raises:
             TokenError: a message is malformed, the template refuses the conversation, its image
-                token is unknown to the tokenizer, or it drops or repeats a picture.
+                token is unknown to the tokenizer, it drops or repeats a picture, or there is a
+                box or a point and no `spell`.
         """
         tokenizer.special(self.image_token)
-        writing = _Writing(self, messages, tools, add_generation_prompt)
-        atoms = list(_atoms(writing.sources, tokenizer, self.image_token))
-        answers = list(writing.answers(atoms))
-        num_slots = sum(atom.kind == "image" for atom in atoms)
+        writing = _Writing(self, messages, tools, add_generation_prompt, spell)
+        parts = list(atoms(writing.sources, tokenizer, self.image_token))
+        num_slots = sum(atom.kind == "image" for atom in parts)
         if num_slots != writing.marks.num_images:
             raise TokenError(
                 f"the conversation holds {writing.marks.num_images} pictures but its template "
                 f"wrote {num_slots} slots; the template does not fit these messages"
             )
-        return list(_tokenize(list(_runs(atoms, answers)), answers, tokenizer))
-
-
-@dataclass(frozen=True, slots=True)
-class _Atom:
-    """A stretch of text from one hand, one special token of the template, or one picture."""
-
-    kind: Literal["text", "special", "image"]
-    text: str
-    start: int
-    """Where it begins in the template's output."""
-    stop: int
+        return list(tokenize(parts, list(writing.answers(parts)), tokenizer))
 
 
 class _Writing:
@@ -132,26 +106,28 @@ class _Writing:
         messages: Sequence[Message],
         tools: Sequence[Mapping[str, Any]] | None,
         add_generation_prompt: bool,
+        spell: Spelling | None,
     ) -> None:
         check_messages(messages)
         self.template = template
         self.marks = Marks()
+        self.spell = spell or _no_spelling
         self.roles = [message["role"] for message in messages]
         form = content_form(template.source)
-        self.messages = [
-            _with_marks(message, index, self.marks, form) for index, message in enumerate(messages)
-        ]
+        self.messages = [self._marked(message, i, form) for i, message in enumerate(messages)]
         self.tools = None if tools is None else self.marks.structure(tools, -1)
         self.output = self._render(len(messages), add_generation_prompt)
         self.sources = list(self.marks.split(self.output))
 
-    def answers(self, atoms: Sequence[_Atom]) -> Iterator[range]:
+    def answers(self, parts: Sequence[Atom]) -> Iterator[range]:
         """Where each answer begins and ends in the template's output."""
         for index, role in enumerate(self.roles):
+            if role != "assistant":
+                continue
             own = [source for source in self.sources if source.message_index == index]
-            start = self._start(index, own) if role == "assistant" else None
+            start = self._start(index, own)
             if start is not None:
-                yield range(start, self._stop(own[-1].stop if own else start, atoms))
+                yield range(start, self._stop(own[-1].stop if own else start, parts))
 
     def _render(self, num_messages: int, add_generation_prompt: bool) -> str:
         return render(
@@ -178,126 +154,49 @@ class _Writing:
         fits = self.output.startswith(prompt) and (first is None or len(prompt) <= first)
         return len(prompt) if fits else first
 
-    def _stop(self, spoken: int, atoms: Sequence[_Atom]) -> int:
+    def _stop(self, spoken: int, parts: Sequence[Atom]) -> int:
         """Behind the first end token after what was spoken, if it comes before anything else is."""
         later = (s.start for s in self.sources if s.message_index is not None)
         limit = min((start for start in later if start >= spoken), default=len(self.output))
-        for atom in atoms:
+        for atom in parts:
             is_end = atom.kind == "special" and atom.text in self.template.end_tokens
             if is_end and spoken <= atom.start < limit:
                 return atom.stop
         return spoken
 
-
-def _with_marks(message: Message, index: int, marks: Marks, form: ContentForm) -> dict[str, Any]:
-    """The message with marks for all it says, in the form that the template reads."""
-    marked = {
-        str(key): marks.structure(value, index)
-        for key, value in message.items()
-        if key not in ("role", "content")
-    }
-    parts = parts_of(message)
-    has_images = any(part["type"] == "image" for part in parts)
-    if form.parts and (has_images or not form.text):
-        body = [_part_with_marks(part, index, marks) for part in parts]
-    elif has_images:
-        body = "".join(
-            marks.image(index) if part["type"] == "image" else marks.text(part["text"], index)
-            for part in parts
-        )
-    else:
-        body = marks.text("".join(part["text"] for part in parts), index)
-    return {"role": message["role"], "content": body, **marked}
-
-
-def _part_with_marks(part: Mapping[str, Any], index: int, marks: Marks) -> dict[str, Any]:
-    if part["type"] == "text":
-        return {"type": "text", "text": marks.text(part["text"], index)}
-    marks.count_image()
-    # The picture itself stays outside: a template may only ask whether there is one.
-    return {"type": "image", "image": True}
-
-
-def _atoms(sources: Sequence[Source], tokenizer: Tokenizer, image_token: str) -> Iterator[_Atom]:
-    for source in sources:
-        if source.image_index is not None:
-            yield _Atom("image", "", source.start, source.stop)
-        elif source.message_index is not None:
-            yield _Atom("text", source.text, source.start, source.stop)
+    def _marked(self, message: Message, index: int, form: ContentForm) -> dict[str, Any]:
+        """The message with marks for all it says, in the form that the template reads."""
+        parts = parts_of(message)
+        has_images = any(part["type"] == "image" for part in parts)
+        if form.parts and (has_images or not form.text):
+            content = [self._marked_part(part, index) for part in parts]
+        elif all(part["type"] == "text" for part in parts):
+            content = self.marks.text("".join(part["text"] for part in parts), index)
         else:
-            start = source.start
-            for text, is_special in tokenizer.split_control(source.text):
-                kind = "text" if not is_special else "image" if text == image_token else "special"
-                yield _Atom(kind, text, start, start + len(text))
-                start += len(text)
+            content = "".join(self._mark(part, index) for part in parts)
+        marked: dict[str, Any] = {"role": message["role"], "content": content}
+        for key, value in message.items():
+            if key not in marked:
+                marked[str(key)] = self.marks.structure(value, index)
+        return marked
+
+    def _marked_part(self, part: Part, index: int) -> dict[str, Any]:
+        if part["type"] != "image":
+            return {"type": "text", "text": self._mark(part, index)}
+        self.marks.count_image()
+        # The picture itself stays outside: a template may only ask whether there is one.
+        return {"type": "image", "image": True}
+
+    def _mark(self, part: Part, index: int) -> str:
+        if part["type"] == "text":
+            return self.marks.text(part["text"], index)
+        if part["type"] == "image":
+            return self.marks.image(index)
+        return self.marks.spelled(self.spell(part), index)
 
 
-def _runs(atoms: Sequence[_Atom], answers: Sequence[range]) -> Iterator[_Atom]:
-    """Neighbouring texts joined into one, except across the ends of answers."""
-    cuts = {cut for answer in answers for cut in (answer.start, answer.stop)}
-    run: _Atom | None = None
-    for atom in _cut(atoms, cuts):
-        if run is not None and atom.kind == "text" and atom.start not in cuts:
-            run = replace(run, text=run.text + atom.text, stop=atom.stop)
-            continue
-        if run is not None:
-            yield run
-        run = atom if atom.kind == "text" else None
-        if atom.kind != "text":
-            yield atom
-    if run is not None:
-        yield run
-
-
-def _cut(atoms: Sequence[_Atom], cuts: set[int]) -> Iterator[_Atom]:
-    """Template texts cut where an answer begins or ends; message texts hold no cuts."""
-    for atom in atoms:
-        start, text = atom.start, atom.text
-        inner = [cut for cut in sorted(cuts) if atom.start < cut < atom.stop]
-        for cut in inner if atom.kind == "text" else []:
-            head, text = text[: cut - start], text[cut - start :]
-            yield replace(atom, text=head, start=start, stop=cut)
-            start = cut
-        yield replace(atom, text=text, start=start)
-
-
-def _tokenize(
-    runs: Sequence[_Atom], answers: Sequence[range], tokenizer: Tokenizer
-) -> Iterator[Piece]:
-    """Pieces as long as possible: one of text ends only at a picture or where an answer does."""
-    token_ids: list[int] = []
-    is_answer = False
-    num_images = 0
-    starts = {answer.start for answer in answers}
-    for index, run in enumerate(runs):
-        belongs = any(run.start in answer for answer in answers)
-        if token_ids and (run.kind == "image" or belongs != is_answer or run.start in starts):
-            yield TextPiece(token_ids, is_answer)
-            token_ids = []
-        is_answer = belongs
-        if run.kind == "image":
-            yield ImagePiece(num_images)
-            num_images += 1
-        else:
-            token_ids = token_ids + _token_ids(runs, index, tokenizer)
-    if token_ids:
-        yield TextPiece(token_ids, is_answer)
-
-
-def _token_ids(runs: Sequence[_Atom], index: int, tokenizer: Tokenizer) -> list[int]:
-    """Tokens of one run, as they would be within the whole conversation."""
-    run = runs[index]
-    if run.kind == "special":
-        return [tokenizer.special(run.text)]
-    text, before = run.text, _before(runs, index)
-    if before == "special" and tokenizer.swallows_space(runs[index - 1].text)[1]:
-        text = text.lstrip()
-    if index + 1 < len(runs) and tokenizer.swallows_space(runs[index + 1].text)[0]:
-        text = text.rstrip()
-    return tokenizer.encode(text, before=before) if text else []
-
-
-def _before(runs: Sequence[_Atom], index: int) -> Before:
-    if index == 0:
-        return "nothing"
-    return "text" if runs[index - 1].kind == "text" else "special"
+def _no_spelling(part: Part) -> tuple[Segment, ...]:
+    raise TokenError(
+        f"a message holds a {part['type']}, which this model has no way to write; describe the "
+        "place in words, or set coordinates in the processor's configuration"
+    )

@@ -1,0 +1,289 @@
+"""Pieces of text and picture slots to one sequence, and sequences to one batch.
+
+    pieces -> token ids, labels, branches, positions, spans -> Sample -> ModelInputs
+
+Several conversations that begin alike can be one sequence: the equal beginning stands in it once,
+and each conversation goes on from there in a branch of its own, which the others do not see.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from triptych.errors import TokenError
+from triptych.fusion.vlm import VLMConfig
+from triptych.inputs import IGNORED, PREFIX_BRANCH, ImageSpan, ModelInputs
+from triptych.language import RotaryConfig
+from triptych.nn.rotary import multimodal_positions
+from triptych.text import ImagePiece, Piece, TextPiece
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedImage:
+    """One picture as the model takes it."""
+
+    pixels: Tensor
+    """`channel height width`, or cached features `row col vision_dim`, see `is_features`."""
+
+    height: int
+    """Size in pixels after resizing."""
+    width: int
+    is_features: bool = False
+    """True when `pixels` holds what the frozen vision panel already made of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One sequence before it is batched."""
+
+    sample_id: str
+    token_ids: list[int]
+    labels: list[int]
+    branches: list[int]
+    """All zero unless several conversations share a beginning; see `ModelInputs.branches`."""
+    position_ids: Int[Tensor, "*axis token"]
+    images: tuple[EncodedImage, ...]
+    spans: tuple[ImageSpan, ...]
+    num_truncated: int = 0
+    """Tokens cut from the end to fit `max_tokens`."""
+
+
+Branches = Sequence[Sequence[Piece]]
+"""The shared beginning, then what each conversation adds to it; a plain sequence is one entry."""
+
+
+def share_beginning(conversations: Sequence[Sequence[Piece]]) -> Branches:
+    """The longest beginning that all conversations have, then what each adds to it.
+
+    Compared token by token; a picture's slots are one. The beginning ends before the first token
+    that is to be learned, because that is learned once in every conversation.
+
+    Raises:
+        TokenError: the pictures are not all in the beginning, or nothing stands before an answer.
+    """
+    shared: list[Piece] = []
+    index = 0
+    columns = zip(*conversations, strict=False)
+    for column in columns:
+        first = column[0]
+        if isinstance(first, TextPiece) and first.is_answer:
+            break
+        if any(piece != first for piece in column):
+            shared += _common_text(column)
+            break
+        shared.append(first)
+        index += 1
+    branches = [shared, *(_without(pieces, shared, index) for pieces in conversations)]
+    _check_shared(branches)
+    return branches
+
+
+def _common_text(column: Sequence[Piece]) -> list[Piece]:
+    """What unequal pieces have in common at their beginning, if they are text."""
+    rows: list[list[int]] = []
+    for piece in column:
+        if not isinstance(piece, TextPiece) or piece.is_answer:
+            return []
+        rows.append(piece.token_ids)
+    length = 0
+    for tokens in zip(*rows, strict=False):
+        if len(set(tokens)) > 1:
+            break
+        length += 1
+    return [TextPiece(rows[0][:length], False)] if length else []
+
+
+def _without(pieces: Sequence[Piece], shared: Sequence[Piece], num_whole: int) -> list[Piece]:
+    """What a conversation adds to `num_whole` equal pieces and an equal part of the next."""
+    rest = list(pieces[num_whole:])
+    if len(shared) > num_whole:
+        partial, whole = shared[num_whole], rest[0]
+        assert isinstance(partial, TextPiece) and isinstance(whole, TextPiece)
+        tail = whole.token_ids[len(partial.token_ids) :]
+        rest[:1] = [TextPiece(tail, False)] if tail else []
+    return rest
+
+
+def _check_shared(branches: Branches) -> None:
+    shared, *own = branches
+    num_shared = _num_images(shared)
+    for pieces in own:
+        if num_own := _num_images(pieces):
+            raise TokenError(
+                f"a conversation has {num_shared + num_own} pictures, of which only "
+                f"{num_shared} come before the conversations differ or answer; begin each with "
+                "all of the same pictures, or encode the conversations one by one"
+            )
+        first = pieces[0] if pieces else None
+        if not shared and isinstance(first, TextPiece) and first.is_answer:
+            raise TokenError(
+                "an answer has nothing in front of it that could be shared; begin with a picture "
+                "or a question"
+            )
+
+
+def assemble(
+    model: VLMConfig,
+    branches: Branches,
+    images: Sequence[EncodedImage],
+    *,
+    image_id: int,
+    max_tokens: int,
+    sample_id: str = "",
+) -> Sample:
+    """One sequence of all branches, with room for the pictures, cut to `max_tokens`.
+
+    Raises:
+        TokenError: there are more or fewer pictures than slots, or cutting the end of the sequence
+            would cut a picture or leave no label.
+    """
+    num_slots = sum(_num_images(pieces) for pieces in branches)
+    if num_slots != len(images):
+        raise TokenError(
+            f"{_named(sample_id)} has {num_slots} pictures but {len(images)} were given encoded; "
+            "give one for each image part, in order"
+        )
+    token_ids: list[int] = []
+    labels: list[int] = []
+    lengths: list[int] = []
+    spans: list[ImageSpan] = []
+    for pieces in branches:
+        start = len(token_ids)
+        for piece in pieces:
+            if isinstance(piece, ImagePiece):
+                span = _span(model, images[piece.image_index], len(token_ids), sample_id)
+                spans.append(span)
+                ids, is_answer = [image_id] * span.num_slots, False
+            else:
+                ids, is_answer = piece.token_ids, piece.is_answer
+            token_ids += ids
+            labels += ids if is_answer else [IGNORED] * len(ids)
+        lengths.append(len(token_ids) - start)
+    sample = Sample(
+        sample_id=sample_id,
+        token_ids=token_ids,
+        labels=labels,
+        branches=[branch for branch, length in enumerate(lengths) for _ in range(length)],
+        position_ids=_positions(model, lengths, spans),
+        images=tuple(images),
+        spans=tuple(spans),
+    )
+    return _fit(sample, max_tokens)
+
+
+def _num_images(pieces: Sequence[Piece]) -> int:
+    return sum(isinstance(piece, ImagePiece) for piece in pieces)
+
+
+def _span(model: VLMConfig, image: EncodedImage, start: int, sample_id: str) -> ImageSpan:
+    return ImageSpan(
+        batch_index=0,
+        start=start,
+        num_slots=model.num_slots(image.height, image.width),
+        token_grid=model.token_grid(image.height, image.width),
+        sample_id=sample_id,
+    )
+
+
+def _positions(
+    model: VLMConfig, lengths: Sequence[int], spans: Sequence[ImageSpan]
+) -> Int[Tensor, "*axis token"]:
+    """Positions count up along the beginning and go on behind it anew in every branch."""
+    prefix = _prefix_positions(model, lengths[0], spans)
+    start = int(prefix.max()) + 1 if lengths[0] else 0
+    steps = [step for length in lengths[1:] for step in range(start, start + length)]
+    tail = torch.tensor(steps, dtype=torch.long).expand(*prefix.shape[:-1], -1)
+    return torch.cat([prefix, tail], dim=-1)
+
+
+def _prefix_positions(
+    model: VLMConfig, length: int, spans: Sequence[ImageSpan]
+) -> Int[Tensor, "*axis token"]:
+    positions = model.language.positions
+    if not isinstance(positions, RotaryConfig) or positions.mrope_sections is None:
+        return torch.arange(length)
+    blocks = [
+        (span.start, span.num_frames, span.token_grid.rows, span.token_grid.cols)
+        for span in spans
+        if span.token_grid is not None
+    ]
+    return multimodal_positions(length, blocks)
+
+
+def _fit(sample: Sample, max_tokens: int) -> Sample:
+    excess = len(sample.token_ids) - max_tokens
+    if excess <= 0:
+        return sample
+    problem = (
+        f"{_named(sample.sample_id)} takes {len(sample.token_ids)} tokens, "
+        f"{excess} more than {max_tokens}"
+    )
+    if any(span.start + span.num_slots > max_tokens for span in sample.spans):
+        raise TokenError(
+            f"{problem}, and a picture would be cut; use a smaller picture or fewer turns"
+        )
+    if all(label == IGNORED for label in sample.labels[:max_tokens]):
+        raise TokenError(f"{problem}, and no answer would be left; shorten the prompt")
+    return replace(
+        sample,
+        token_ids=sample.token_ids[:max_tokens],
+        labels=sample.labels[:max_tokens],
+        branches=sample.branches[:max_tokens],
+        position_ids=sample.position_ids[..., :max_tokens],
+        num_truncated=excess,
+    )
+
+
+def _named(sample_id: str) -> str:
+    return f"sample {sample_id}" if sample_id else "the conversation"
+
+
+def collate(
+    samples: Sequence[Sample], *, pad_id: int, pad: Literal["left", "right"] = "right"
+) -> ModelInputs:
+    """One batch. Generation pads on the left so that all rows continue at one position.
+
+    Raises:
+        TokenError: some pictures are pixels and some are features already.
+    """
+    are_features = {image.is_features for sample in samples for image in sample.images}
+    if len(are_features) > 1:
+        raise TokenError(
+            "one batch holds pictures as pixels and as vision features; "
+            "encode all of its samples one way"
+        )
+    length = max(len(sample.token_ids) for sample in samples)
+    shifts = [length - len(s.token_ids) if pad == "left" else 0 for s in samples]
+    token_mask = torch.zeros(len(samples), length, dtype=torch.bool)
+    for row, (sample, shift) in enumerate(zip(samples, shifts, strict=True)):
+        token_mask[row, shift : shift + len(sample.token_ids)] = True
+    branches = None
+    if any(branch != PREFIX_BRANCH for sample in samples for branch in sample.branches):
+        branches = _pad([torch.tensor(s.branches) for s in samples], shifts, length, -1)
+    return ModelInputs(
+        token_ids=_pad([torch.tensor(s.token_ids) for s in samples], shifts, length, pad_id),
+        token_mask=token_mask,
+        position_ids=_pad([s.position_ids for s in samples], shifts, length, 0),
+        images=tuple(image.pixels for sample in samples for image in sample.images),
+        images_are_features=are_features == {True},
+        spans=tuple(_shifted_spans(samples, shifts)),
+        labels=_pad([torch.tensor(s.labels) for s in samples], shifts, length, IGNORED),
+        branches=branches,
+    )
+
+
+def _shifted_spans(samples: Sequence[Sample], shifts: Sequence[int]) -> Iterator[ImageSpan]:
+    for row, (sample, shift) in enumerate(zip(samples, shifts, strict=True)):
+        for span in sample.spans:
+            yield replace(span, batch_index=row, start=span.start + shift)
+
+
+def _pad(rows: Sequence[Tensor], shifts: Sequence[int], length: int, value: int) -> Tensor:
+    padded = rows[0].new_full((len(rows), *rows[0].shape[:-1], length), value)
+    for row, (values, shift) in enumerate(zip(rows, shifts, strict=True)):
+        padded[row, ..., shift : shift + values.shape[-1]] = values
+    return padded.movedim(0, -2)
