@@ -1,6 +1,7 @@
 """What objects are called: names, plurals, numerals, and phrases that mean one among several."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from random import Random
 
@@ -13,13 +14,59 @@ NUMERALS: tuple[str, ...] = (
     *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
 )
 
-_CHOICES = tuple(chosen for count in range(1, 5) for chosen in combinations(ATTRIBUTES, count))
+_SPOKEN = ("shape", "colour", "texture", "size")
+_CHOICES = tuple(chosen for count in range(5) for chosen in combinations(_SPOKEN, count))
+"""Every choice of attributes; few before many, and what people name first before others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a thing should be like; what is empty does not matter."""
+
+    size: str = ""
+    colour: str = ""
+    texture: str = ""
+    shape: str = ""
+
+    @property
+    def phrase(self) -> str:
+        """Like `large red striped triangle` or `red object`."""
+        said = (self.size, self.colour, self.texture, self.shape or "object")
+        return " ".join(filter(None, said))
+
+    @property
+    def plural(self) -> str:
+        """Like `red crosses`."""
+        return plural(self.phrase)
+
+    def fits(self, thing: Thing) -> bool:
+        """Whether the thing is like this."""
+        return (
+            self.colour in ("", thing.colour)
+            and self.shape in ("", thing.shape)
+            and self.texture in ("", thing.texture)
+            and self.size in ("", thing.size)
+        )
+
+    def count(self, things: Iterable[Thing]) -> int:
+        """How many of the things are like this."""
+        return sum(map(self.fits, things))
+
+
+def describe(thing: Thing, attributes: Iterable[str] = ("colour", "shape")) -> Description:
+    """What the thing is like in these respects."""
+    return Description(**{key: getattr(thing, key) for key in attributes})
 
 
 def name(thing: Thing, attributes: Iterable[str] = ("colour", "shape")) -> str:
     """Its name by these attributes, like `large red striped triangle` or `red object`."""
-    said = [getattr(thing, key) for key in ATTRIBUTES if key in attributes]
-    return " ".join(said if "shape" in attributes else [*said, "object"])
+    return describe(thing, attributes).phrase
+
+
+def full_name(thing: Thing) -> str:
+    """All there is to say of it; that it is solid goes without saying."""
+    said = ATTRIBUTES if thing.texture != "solid" else ("size", "colour", "shape")
+    return name(thing, said)
 
 
 def plural(phrase: str) -> str:
@@ -44,17 +91,17 @@ def references(thing: Thing, things: Iterable[Thing], hidden: Iterable[str] = ()
 
     Those that say one of the `hidden` attributes, which the question asks for, are left out.
     """
-    others = [other for other in things if other is not thing]
     hidden = set(hidden)
-    differing = [
-        {key for key in ATTRIBUTES if getattr(other, key) != getattr(thing, key)}
-        for other in others
-    ]
+    differing = [_differences(thing, other) for other in things if other != thing]
     return [
         name(thing, chosen)
         for chosen in _CHOICES
         if hidden.isdisjoint(chosen) and not any(gap.isdisjoint(chosen) for gap in differing)
     ]
+
+
+def _differences(one: Thing, other: Thing) -> set[str]:
+    return {key for key in ATTRIBUTES if getattr(one, key) != getattr(other, key)}
 
 
 def refer(

@@ -51,6 +51,9 @@ SIZES: Mapping[str, float] = {"small": 0.075, "medium": 0.118, "large": 0.182}
 
 TEXTURES: tuple[str, ...] = ("solid", "striped", "dotted")
 
+SLANTS: tuple[float, ...] = (0.0, 45.0, 90.0, 135.0)
+"""Directions of stripes and rows of dots, in degrees."""
+
 HELD_OUT: frozenset[tuple[str, str]] = frozenset(
     (colour, SHAPES[(3 * index + 1) % len(SHAPES)]) for index, colour in enumerate(COLOURS)
 )
@@ -120,7 +123,8 @@ def box_of(thing: Thing) -> Box:
     """The smallest box around what is drawn, its edge included."""
     outer = _loops(thing)[0]
     (left, top), (right, bottom) = outer.min(0).tolist(), outer.max(0).tolist()
-    return Box(left - 0.5, top - 0.5, right + 0.5, bottom + 0.5)
+    edge = _EDGE / SCALE / 2
+    return Box(left - edge, top - edge, right + edge, bottom + edge)
 
 
 def middle_of(thing: Thing) -> Point:
@@ -149,7 +153,7 @@ _ANCHORS = {"ring": (0.0, -0.77), "crescent": (-0.49, 0.0)}
 def _unit(shape: str) -> tuple[Any, ...]:
     """Closed loops, the hole last; the first and last corner of each are the same."""
     if shape == "ring":
-        outer = _arc(0.0, 0.0, 1.0, 0, 360, 40)
+        outer = _arc(0.0, 0.0, 1.0, 0.0, 360.0, 40)
         return outer, outer[::-1] * 0.54
     corners = np.array(_CORNERS[shape]) if shape in _CORNERS else _curve(shape)
     low, high = corners.min(0), corners.max(0)
@@ -159,11 +163,11 @@ def _unit(shape: str) -> tuple[Any, ...]:
 
 def _curve(shape: str) -> Any:
     if shape == "circle":
-        return _arc(0.0, 0.0, 1.0, 0, 360, 40)
+        return _arc(0.0, 0.0, 1.0, 0.0, 360.0, 40)
     if shape == "crescent":
         # A disc without a smaller one to its right; their circles meet at 51.3 degrees.
         meet = math.degrees(math.atan2(0.7806, 0.625 - 0.45))
-        bite = _arc(0.45, 0.0, 0.8, 360 - meet, meet, 24)
+        bite = _arc(0.45, 0.0, 0.8, 360.0 - meet, meet, 24)
         return np.concatenate([_arc(0.0, 0.0, 1.0, 51.3, 308.7, 30), bite])
     assert shape == "heart", shape
     t = np.linspace(0, 2 * math.pi, 40, endpoint=False)
@@ -186,8 +190,8 @@ _CORNERS: dict[str, list[tuple[float, float]]] = {
     "square": [(-1, -1), (1, -1), (1, 1), (-1, 1)],
     "triangle": [(0, -1), (1.08, 0.9), (-1.08, 0.9)],
     "diamond": [(0, -1), (0.68, 0), (0, 1), (-0.68, 0)],
-    "star": _spokes([1, 0.42] * 5),
-    "hexagon": _spokes([1] * 6),
+    "star": _spokes([1.0, 0.42] * 5),
+    "hexagon": _spokes([1.0] * 6),
     "cross": [
         *[(-0.34, -1), (0.34, -1), (0.34, -0.34), (1, -0.34), (1, 0.34), (0.34, 0.34)],
         *[(0.34, 1), (-0.34, 1), (-0.34, 0.34), (-1, 0.34), (-1, -0.34), (-0.34, -0.34)],
@@ -198,6 +202,9 @@ _CORNERS: dict[str, list[tuple[float, float]]] = {
 
 SCALE = 2
 """How much larger than the picture objects are drawn, each on a tile of its own."""
+
+_EDGE = 3
+"""Width of the edge on the tile; odd, or Pillow draws it to the left of where it should be."""
 
 
 def draw_things(
@@ -215,8 +222,7 @@ def _draw(canvas: Image.Image, thing: Thing, is_dark: bool) -> None:
     loops, box = _loops(thing), box_of(thing)
     left, top = math.floor(box.left) - 1, math.floor(box.top) - 1
     size = (math.ceil(box.right) + 1 - left) * SCALE, (math.ceil(box.bottom) + 1 - top) * SCALE
-    # Pillow counts from the middle of the first pixel.
-    lines = [((loop - (left, top)) * SCALE - 0.5).ravel().tolist() for loop in loops]
+    lines = [((loop - (left, top)) * SCALE).ravel().tolist() for loop in loops]
     tile, mask = Image.new("RGB", size, thing.rgb), Image.new("L", size)
     pen, mask_pen = ImageDraw.Draw(tile), ImageDraw.Draw(mask)
     if thing.texture != "solid":
@@ -224,8 +230,8 @@ def _draw(canvas: Image.Image, thing: Thing, is_dark: bool) -> None:
     mask_pen.polygon([value for line in lines for value in line], 255)
     edge = _mix(thing.rgb, (255, 255, 255), 0.55) if is_dark else _mix(thing.rgb, (0, 0, 0), 0.5)
     for line in lines:
-        pen.line(line, edge, width=SCALE)
-        mask_pen.line(line, 255, width=SCALE)
+        pen.line(line, edge, width=_EDGE)
+        mask_pen.line(line, 255, width=_EDGE)
     canvas.paste(tile.reduce(SCALE), (left, top), mask.reduce(SCALE))
 
 
