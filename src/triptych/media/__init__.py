@@ -4,6 +4,7 @@ The only part of the package that knows Pillow.
 """
 
 from triptych.media.drawing import SheetLine, SheetRow, overlay_heatmap, sheet
+from triptych.media.marking import draw_boxes, draw_points
 from triptych.media.opening import Limits, Picture, open_image
 from triptych.media.pixels import (
     CLIP_MEAN,
@@ -43,6 +44,8 @@ __all__ = [
     "SheetRow",
     "ShortestEdgeCropConfig",
     "Transform",
+    "draw_boxes",
+    "draw_points",
     "open_image",
     "overlay_heatmap",
     "sheet",
