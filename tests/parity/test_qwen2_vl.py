@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 import torch
 from einops import rearrange
-from tests.language.reference import LLAMA_KEYS
 from tests.laws.debug_models import answered, picture, tokenizer_for
 from torch import Tensor, nn
 
 from triptych.architectures import find_architecture
+from triptych.architectures.qwen2_vl_layout import from_published
 from triptych.fusion.vlm import VLM
 from triptych.generate import GenerationOptions, generate
 from triptych.inputs import ModelInputs
@@ -26,23 +26,6 @@ TOLERANCE = 1e-5
 """Measured worst case on a CPU: 2.9e-6, where logits spread by 0.8."""
 
 PATCH, MERGE = 8, 2
-
-KEYS = {
-    "model.visual.patch_embed.proj": "vision.patch",
-    "model.visual.merger.ln_q": "connector.norm",
-    "model.visual.merger.mlp.0": "connector.mlp.up",
-    "model.visual.merger.mlp.2": "connector.mlp.down",
-    "model.visual.": "vision.",
-    "model.language_model.": "language.",
-    "lm_head": "language.lm_head",
-    "norm1": "norm_1",
-    "norm2": "norm_2",
-    "attn.proj": "attention.out",
-    "attn.qkv": "attention.qkv",
-    "fc1": "up",
-    "fc2": "down",
-    **LLAMA_KEYS,
-}
 
 DEBUG = find_architecture("qwen2_vl_debug")
 # The reference's MLP is a whole multiple of its width; ours is not in the debug twin.
@@ -107,17 +90,7 @@ def randomise(model: nn.Module) -> nn.Module:
 
 def with_weights(model: VLM, reference: nn.Module) -> VLM:
     """Our model with the reference's weights, all of which must find their place."""
-    state: dict[str, Tensor] = {}
-    for name, tensor in reference.named_parameters():
-        for theirs, our in KEYS.items():
-            name = name.replace(theirs, our)
-        if name == "vision.patch.weight":
-            tensor = tensor.flatten(1)
-        if "qkv" not in name:
-            state[name] = tensor
-            continue
-        for part, piece in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
-            state[name.replace("qkv", part)] = piece
+    state = dict(from_published(reference.named_parameters(), MODEL))
     model.load_state_dict(state)
     return model.eval()
 

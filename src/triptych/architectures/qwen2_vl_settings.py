@@ -142,6 +142,7 @@ def _write_language(parts: _Parts, max_tokens: int) -> dict[str, Any]:
     language = parts.language
     return {
         "attention_dropout": 0.0,
+        "head_dim": language.head_width,
         "hidden_act": language.activation,
         "hidden_size": language.dim,
         "initializer_range": INITIAL_STD,
@@ -228,20 +229,20 @@ def _read_language(text: Section, whole: Section) -> DecoderConfig:
     published = qwen2_1_5b()
     text.require(hidden_act=published.activation, use_sliding_window=False, attention_dropout=0.0)
     tied = whole.values.get("tie_word_embeddings") or text.values.get("tie_word_embeddings")
-    language = replace(
+    dim, num_heads = text.count("hidden_size"), text.count("num_attention_heads")
+    text.require(head_dim=dim // num_heads)
+    return replace(
         published,
         vocab_size=text.count("vocab_size"),
-        dim=text.count("hidden_size"),
+        dim=dim,
         depth=text.count("num_hidden_layers"),
-        num_heads=text.count("num_attention_heads"),
+        num_heads=num_heads,
         num_kv_heads=text.count("num_key_value_heads"),
         ffn_dim=text.count("intermediate_size"),
         norm_eps=text.number("rms_norm_eps"),
         tied=bool(tied),
         positions=_read_positions(text),
     )
-    text.require(head_dim=language.head_width)
-    return language
 
 
 def _read_positions(text: Section) -> RotaryConfig:

@@ -10,13 +10,14 @@ A folder written here computes the same there, and comes back with the same weig
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
 from triptych.architectures.architecture import Architecture
-from triptych.architectures.qwen2_vl import PAPER
+from triptych.architectures.qwen2_vl import qwen2_vl_2b
 from triptych.architectures.qwen2_vl_layout import (
     EMBEDDING,
     HEAD,
@@ -54,10 +55,10 @@ from triptych.checkpoint.model_folder import (
 from triptych.checkpoint.shards import SHARD_BYTES, StoredTensors, write_shards
 from triptych.errors import CheckpointError, ConfigError, UnknownNameError, UsageError
 from triptych.fusion.vlm import VLM, VLMConfig
-from triptych.processor import Processor, ProcessorConfig
+from triptych.processor import Processor
 from triptych.text import Tokenizer
 
-LAYOUTS = {"hf": "the published Hugging Face layout"}
+LAYOUTS = {"hf": "published Hugging Face layout"}
 """Every layout a model can be written in."""
 
 PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
@@ -145,9 +146,10 @@ def import_architecture(folder: Path) -> Architecture:
     template, max_tokens = read_processor_text(
         config, generation, _read_template(folder), tokenizer
     )
-    processor = ProcessorConfig(resize=resize, template=template, max_tokens=max_tokens)
-    name = folder.resolve().name
-    return Architecture(name=name, model=model, processor=processor, paper=PAPER)
+    # What the files do not say is as in the family.
+    family = qwen2_vl_2b()
+    processor = replace(family.processor, resize=resize, template=template, max_tokens=max_tokens)
+    return replace(family, name=folder.resolve().name, model=model, processor=processor)
 
 
 def open_model(folder: Path) -> LoadedModel:
