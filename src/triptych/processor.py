@@ -12,6 +12,7 @@ the model's own configuration promises for that picture's size.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from triptych.errors import ConfigError, TokenError
@@ -33,11 +34,27 @@ from triptych.sequences import (
     collate,
     share_beginning,
 )
-from triptych.text import ChatTemplate, Piece, Tokenizer, check_messages
+from triptych.text import (
+    ChatTemplate,
+    CoordinateFormat,
+    Part,
+    Piece,
+    Segment,
+    Tokenizer,
+    check_messages,
+    located,
+)
 
 Message = Mapping[str, Any]
-"""OpenAI-style: `role` and `content`, a text or a list of text and image parts. An image part
-carries its picture under the key `image`: a path, bytes, array, PIL image or data URI."""
+"""OpenAI-style: `role` and `content`, a text or a list of parts. A part says its `type` and
+carries what it is under the key of that name:
+
+    text    a text
+    image   a path, bytes, array, PIL image or data URI
+    box     a `Box` or [left, top, right, bottom] in pixels of the original picture
+    point   a `Point` or [x, y], likewise
+
+A box or a point may have a `label`, and an `image` says which picture it lies in, 0 the first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +66,9 @@ class ProcessorConfig:
 
     template: ChatTemplate
     """How a conversation becomes text."""
+
+    coordinates: CoordinateFormat | None = None
+    """How boxes and points are written; None for a model that does not know any."""
 
     max_tokens: int = 2048
     """Longest sequence, visual slots included."""
@@ -73,6 +93,9 @@ class Processor:
         self.image_id = tokenizer.special(config.template.image_token)
         self.end_ids = tuple(tokenizer.special(token) for token in config.template.end_tokens)
         self.pad_id = self.end_ids[0]
+        if config.coordinates is not None:
+            for token in config.coordinates.special_tokens:
+                tokenizer.special(token)
         if tokenizer.vocab_size > model.language.vocab_size:
             raise ConfigError(
                 f"the tokenizer has {tokenizer.vocab_size} tokens but the language model knows "
@@ -87,9 +110,14 @@ class Processor:
 
     def encode_image(self, source: object) -> EncodedImage:
         """One picture in this model's size and colour scale."""
-        resized, _ = self.config.resize.apply(self.open(source))
-        pixels = to_pixels(resized, self.pixels)
-        return EncodedImage(pixels=pixels, height=pixels.shape[-2], width=pixels.shape[-1])
+        resized, transform = self.config.resize.apply(self.open(source))
+        return EncodedImage(
+            pixels=to_pixels(resized, self.pixels),
+            height=transform.model_height,
+            width=transform.model_width,
+            original_height=transform.original_height,
+            original_width=transform.original_width,
+        )
 
     # -- sequences --------------------------------------------------------------------------
 
@@ -108,10 +136,11 @@ class Processor:
 
         Raises:
             TokenError: the sequence is longer than `max_tokens` and cutting its end would cut a
-                picture or leave no label.
+                picture or leave no label; or a box or a point cannot be written.
         """
         images = self._images([messages], features)
-        return self._assemble([self._pieces(messages, add_generation_prompt)], images, sample_id)
+        pieces = self._pieces(messages, images, add_generation_prompt)
+        return self._assemble([pieces], images, sample_id)
 
     def encode_conversations(
         self,
@@ -135,7 +164,7 @@ class Processor:
         if not conversations:
             raise TokenError("there is no conversation to encode; give at least one")
         encoded = self._images(conversations, images)
-        pieces = [self._pieces(messages) for messages in conversations]
+        pieces = [self._pieces(messages, encoded) for messages in conversations]
         return self._assemble(share_beginning(pieces), encoded, sample_id)
 
     def encode_answers(
@@ -153,9 +182,9 @@ class Processor:
                 answer follows.
         """
         encoded = self._images([messages], features)
-        prompt = self._pieces(messages, add_generation_prompt=True)
+        prompt = self._pieces(messages, encoded, add_generation_prompt=True)
         whole = [
-            self._pieces([*messages, {"role": "assistant", "content": answer}])
+            self._pieces([*messages, {"role": "assistant", "content": answer}], encoded)
             for answer in answers
         ]
         if any(pieces[: len(prompt)] != prompt for pieces in whole):
@@ -178,11 +207,35 @@ class Processor:
     # -- steps ------------------------------------------------------------------------------
 
     def _pieces(
-        self, messages: Sequence[Message], add_generation_prompt: bool = False
+        self,
+        messages: Sequence[Message],
+        images: Sequence[EncodedImage],
+        add_generation_prompt: bool = False,
     ) -> list[Piece]:
         return self.template.pieces(
-            messages, self.tokenizer, add_generation_prompt=add_generation_prompt
+            messages,
+            self.tokenizer,
+            add_generation_prompt=add_generation_prompt,
+            spell=None if self.config.coordinates is None else partial(self._spell, images),
         )
+
+    def _spell(self, images: Sequence[EncodedImage], part: Part) -> tuple[Segment, ...]:
+        """How a box or a point of these pictures is written."""
+        assert self.config.coordinates is not None
+        index = part.get("image", 0)
+        if not isinstance(index, int) or not 0 <= index < len(images):
+            raise TokenError(
+                f"a {part['type']} lies in picture {index!r}, but the conversation's "
+                f"{len(images)} pictures are counted from 0; give the right one under 'image'"
+            )
+        image = images[index]
+        if image.original_height is None or image.original_width is None:
+            raise TokenError(
+                f"a {part['type']} lies in a picture whose original size was not recorded; "
+                "encode the picture itself, or give original_height and original_width"
+            )
+        thing = located(part)
+        return self.config.coordinates.write(thing, image.original_width, image.original_height)
 
     def _images(
         self,

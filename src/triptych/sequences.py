@@ -34,6 +34,9 @@ class EncodedImage:
     width: int
     is_features: bool = False
     """True when `pixels` holds what the frozen vision panel already made of them."""
+    original_height: int | None = None
+    """Size in pixels before resizing, which boxes and points refer to; None where not recorded."""
+    original_width: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ from triptych.language import (
 )
 from triptych.media import NativeResizeConfig
 from triptych.processor import ProcessorConfig
-from triptych.text import QWEN2_VL
+from triptych.text import QWEN2_VL, ThousandthsConfig
 from triptych.vision import VisionConfig, qwen2_vl_vit, qwen2_vl_vit_debug
 
 PAPER = "https://arxiv.org/abs/2409.12191"
@@ -90,6 +90,11 @@ def _qwen2_vl(
     return Architecture(
         name=name,
         model=VLMConfig(vision=vision, connector=MergerConfig(), language=language),
-        processor=ProcessorConfig(resize=resize, template=QWEN2_VL, max_tokens=max_tokens),
+        processor=ProcessorConfig(
+            resize=resize,
+            template=QWEN2_VL,
+            coordinates=ThousandthsConfig(),
+            max_tokens=max_tokens,
+        ),
         paper=PAPER,
     )

@@ -4,7 +4,9 @@ What people write and what controls a model are kept apart from here on: `Tokeni
 no special tokens, and `ChatTemplate.pieces` writes them only where the template does.
 """
 
-from triptych.text.messages import Message, check_messages
+from triptych.text.coordinates import CoordinateFormat, Located, ThousandthsConfig, located
+from triptych.text.marks import Segment
+from triptych.text.messages import Message, Part, check_messages
 from triptych.text.pieces import ImagePiece, Piece, TextPiece
 from triptych.text.streaming import StreamDecoder
 from triptych.text.template import ChatTemplate
@@ -18,11 +20,17 @@ __all__ = [
     "QWEN2_VL_SPECIALS",
     "VICUNA",
     "ChatTemplate",
+    "CoordinateFormat",
     "ImagePiece",
+    "Located",
     "Message",
+    "Part",
     "Piece",
+    "Segment",
     "StreamDecoder",
     "TextPiece",
+    "ThousandthsConfig",
     "Tokenizer",
     "check_messages",
+    "located",
 ]

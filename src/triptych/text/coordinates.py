@@ -1,0 +1,159 @@
+"""Boxes and points as text: how models write places down, and how what they wrote is read.
+
+    Box(64, 48, 320, 240) in 640 x 480   <->   <|box_start|>(100,100),(500,500)<|box_end|>
+
+People and programs hold places in pixels of the original picture; only here do they become a
+model's own numbers. What a format writes is control but for the label, which is anybody's text.
+
+Qwen-VL, section 2.2: https://arxiv.org/abs/2308.12966
+Qwen2-VL, section 2.2: https://arxiv.org/abs/2409.12191
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+from triptych.errors import ConfigError, TokenError
+from triptych.geometry import Box, Point
+from triptych.text.marks import Segment
+
+_POINT = re.compile(r"\(\s*([+-]?\d{1,9}(?:\.\d{1,9})?)\s*,\s*([+-]?\d{1,9}(?:\.\d{1,9})?)\s*\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A thing with its place in a picture."""
+
+    place: Box | Point
+    """In pixels of the original picture."""
+    label: str = ""
+    """What it is; empty when only the place is said."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ThousandthsConfig:
+    """Whole thousandths of the picture's width and height, 0 to 999, between special tokens."""
+
+    label_start: str = "<|object_ref_start|>"
+    """In front of a label."""
+    label_end: str = "<|object_ref_end|>"
+    """Behind it."""
+    box_start: str = "<|box_start|>"
+    """In front of the corners of a box, or a point."""
+    box_end: str = "<|box_end|>"
+    """Behind them."""
+
+    def __post_init__(self) -> None:
+        if not all(self.special_tokens) or len(set(self.special_tokens)) < 4:
+            raise ConfigError(
+                f"coordinates need four different special tokens, got {self.special_tokens}"
+            )
+
+    @property
+    def special_tokens(self) -> tuple[str, ...]:
+        """What the tokenizer must know."""
+        return self.label_start, self.label_end, self.box_start, self.box_end
+
+    def write(self, located: Located, width: int, height: int) -> tuple[Segment, ...]:
+        """The thing as the model writes it, for a picture of `width` x `height` pixels.
+
+        Rounded to the nearest thousandth, so that reading it again is off by half a thousandth of
+        a side, and at the far edges by a whole one. Outside of the picture becomes its edge.
+        """
+        place, label = located.place, located.label
+        points = [(place.x, place.y)] if isinstance(place, Point) else _corners(place)
+        numbers = ",".join(
+            f"({_thousandths(x, width)},{_thousandths(y, height)})" for x, y in points
+        )
+        written = Segment(f"{self.box_start}{numbers}{self.box_end}", is_control=True)
+        if not label:
+            return (written,)
+        return (
+            Segment(self.label_start, is_control=True),
+            Segment(label, is_control=False),
+            Segment(self.label_end, is_control=True),
+            written,
+        )
+
+    def read(self, text: str, width: int, height: int) -> list[Located]:
+        """The places in a text, special tokens included, in order; in pixels of the original.
+
+        Reads what models write: several boxes may follow one label, swapped corners are sorted,
+        numbers beyond the picture become its edge, and whatever is malformed is skipped.
+        """
+        return list(self._read(self._split(text), width, height))
+
+    def _split(self, text: str) -> list[str]:
+        return re.split(f"({'|'.join(map(re.escape, self.special_tokens))})", text)
+
+    def _read(self, pieces: Sequence[str], width: int, height: int) -> Iterator[Located]:
+        """Texts stand at even indexes, special tokens at odd ones."""
+        label = ""
+        for index in range(1, len(pieces), 2):
+            token, inner = pieces[index], pieces[index + 1]
+            following = pieces[index + 2] if index + 2 < len(pieces) else ""
+            if token == self.label_start:
+                label = inner.strip() if following == self.label_end else ""
+            elif token == self.box_start and following == self.box_end:
+                place = _place(inner, width, height)
+                if place is not None:
+                    yield Located(place, label)
+            elif inner.strip():  # other words in between: what follows has no label
+                label = ""
+
+
+CoordinateFormat: TypeAlias = ThousandthsConfig
+"""Every way of writing places there is. Each has `write` and `read`."""
+
+
+def located(part: Mapping[str, Any]) -> Located:
+    """The thing that a box part or a point part of a message is about.
+
+    Raises:
+        TokenError: its numbers are not four, or two, finite pixels, or its label is no text.
+        ShapeError: a box's right is left of its left, or its bottom above its top.
+    """
+    kind, label = part["type"], part.get("label", "")
+    if not isinstance(label, str):
+        raise TokenError(f"the label of a {kind} is {type(label).__name__}; give a text")
+    place = part[kind]
+    if isinstance(place, Box if kind == "box" else Point):
+        return Located(place, label)
+    names = ("left", "top", "right", "bottom") if kind == "box" else ("x", "y")
+    numbers = _numbers(place)
+    if numbers is None or len(numbers) != len(names):
+        raise TokenError(
+            f"a {kind} is [{', '.join(names)}] in pixels of the original picture, got {place!r:.60}"
+        )
+    return Located(Box(*numbers) if kind == "box" else Point(*numbers), label)
+
+
+def _numbers(place: object) -> list[float] | None:
+    if not isinstance(place, list | tuple):
+        return None
+    values = cast(Sequence[object], place)
+    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    is_finite = len(numbers) == len(values) and all(map(math.isfinite, numbers))
+    return numbers if is_finite else None
+
+
+def _corners(box: Box) -> list[tuple[float, float]]:
+    return [(box.left, box.top), (box.right, box.bottom)]
+
+
+def _thousandths(pixels: float, side: int) -> int:
+    return min(999, max(0, round(1000 * pixels / side)))
+
+
+def _place(inner: str, width: int, height: int) -> Box | Point | None:
+    """The box or point of `(x,y)` once or twice; None for anything else."""
+    pairs = _POINT.findall(inner)
+    if _POINT.sub("", inner).strip(" ,\n"):
+        return None
+    xs = [min(1.0, max(0.0, float(x) / 1000)) * width for x, _ in pairs]
+    ys = [min(1.0, max(0.0, float(y) / 1000)) * height for _, y in pairs]
+    if len(pairs) == 1:
+        return Point(xs[0], ys[0])
+    return Box(min(xs), min(ys), max(xs), max(ys)) if len(pairs) == 2 else None

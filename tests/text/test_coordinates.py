@@ -1,0 +1,164 @@
+"""Boxes and points as text: drawn examples, the way there and back, and what models may write."""
+
+import random
+
+import pytest
+
+from triptych.errors import ConfigError, ShapeError, TokenError
+from triptych.geometry import Box, Point
+from triptych.text import Located, Segment, ThousandthsConfig, located
+
+FORMAT = ThousandthsConfig()
+LABEL, LABEL_END = "<|object_ref_start|>", "<|object_ref_end|>"
+
+
+def box(*numbers: float) -> Box:
+    return Box(*map(float, numbers))
+
+
+def point(x: float, y: float) -> Point:
+    return Point(float(x), float(y))
+
+
+def written(thing: Located, width: int, height: int) -> str:
+    return "".join(segment.text for segment in FORMAT.write(thing, width, height))
+
+
+def boxed(inner: str) -> str:
+    return f"<|box_start|>{inner}<|box_end|>"
+
+
+# -- writing -------------------------------------------------------------------------------------
+
+
+def test_a_box_and_a_point_drawn():
+    place = box(64, 48, 320, 240)
+    assert FORMAT.write(Located(place), 640, 480) == (Segment(boxed("(100,100),(500,500)"), True),)
+    assert FORMAT.write(Located(point(320, 24), "cat"), 640, 480) == (
+        Segment(LABEL, True),
+        Segment("cat", False),
+        Segment(LABEL_END, True),
+        Segment(boxed("(500,50)"), True),
+    )
+
+
+def test_numbers_stay_below_a_thousand_and_inside_the_picture():
+    assert written(Located(box(-5, 0, 640, 500)), 640, 480) == boxed("(0,0),(999,999)")
+    assert written(Located(point(639.9, -0.01)), 640, 480) == boxed("(999,0)")
+
+
+def test_qwen_vls_own_tokens_can_be_set():
+    older = ThousandthsConfig(
+        label_start="<ref>", label_end="</ref>", box_start="<box>", box_end="</box>"
+    )
+    segments = older.write(Located(box(0, 0, 50, 50), "dog"), 100, 100)
+    text = "".join(segment.text for segment in segments)
+    assert text == "<ref>dog</ref><box>(0,0),(500,500)</box>"
+    assert older.read(text, 100, 100) == [Located(box(0, 0, 50, 50), "dog")]
+
+
+def test_four_different_tokens_are_needed():
+    for wrong in ("", "<|box_end|>"):
+        with pytest.raises(ConfigError, match="four different special tokens"):
+            ThousandthsConfig(box_start=wrong)
+
+
+# -- there and back ------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_read_within_a_thousandth_of_the_side():
+    source = random.Random(0)
+    for _ in range(500):
+        width, height = source.randint(1, 5000), source.randint(1, 5000)
+        xs = sorted(source.choice([0.0, width, source.uniform(0, width)]) for _ in range(2))
+        ys = sorted(source.choice([0.0, height, source.uniform(0, height)]) for _ in range(2))
+        place, middle = box(xs[0], ys[0], xs[1], ys[1]), point(xs[0], ys[1])
+        text = written(Located(place, "a thing"), width, height) + " and "
+        text += written(Located(middle), width, height)
+        first, second = FORMAT.read(text, width, height)
+        assert (first.label, second.label) == ("a thing", "")
+        read = first.place, second.place
+        assert isinstance(read[0], Box) and isinstance(read[1], Point)
+        close_x, close_y = 1.0001 * width / 1000, 1.0001 * height / 1000
+        assert [read[0].left, read[0].right] == pytest.approx(xs, abs=close_x)
+        assert [read[0].top, read[0].bottom] == pytest.approx(ys, abs=close_y)
+        assert read[1].x == pytest.approx(middle.x, abs=close_x)
+        assert read[1].y == pytest.approx(middle.y, abs=close_y)
+
+
+# -- what models may write -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("no place at all", [], id="none"),
+        pytest.param(boxed("(500,500),(100,200)"), [(box(100, 200, 500, 500), "")], id="swapped"),
+        pytest.param(boxed(" ( 1 , 2 ) , (3,4.5) "), [(box(1, 2, 3, 4.5), "")], id="spaces"),
+        pytest.param(boxed("(-20,5000)"), [(point(0, 1000), "")], id="beyond the picture"),
+        pytest.param(
+            f"{LABEL}two cats{LABEL_END}{boxed('(1,2),(3,4)')}{boxed('(5,6),(7,8)')}",
+            [(box(1, 2, 3, 4), "two cats"), (box(5, 6, 7, 8), "two cats")],
+            id="two boxes of one label",
+        ),
+        pytest.param(
+            f"{LABEL}cat{LABEL_END} sits; {boxed('(1,2)')}", [(point(1, 2), "")], id="words between"
+        ),
+        pytest.param(
+            f"{LABEL}cat{boxed('(1,2)')} {LABEL} dog {LABEL_END} {boxed('(3,4)')}",
+            [(point(1, 2), ""), (point(3, 4), "dog")],
+            id="label without an end",
+        ),
+        pytest.param(f"<|box_start|>(1,2),(3,4){boxed('(5,6)')}", [(point(5, 6), "")], id="open"),
+        pytest.param("<|box_start|>(1,2),(3,4)", [], id="cut off"),
+        pytest.param(boxed(""), [], id="empty"),
+        pytest.param(boxed("(1,2),(3"), [], id="half a corner"),
+        pytest.param(boxed("(1,2),(3,4),(5,6)"), [], id="three corners"),
+        pytest.param(boxed("(a,b),(nan,inf)"), [], id="no numbers"),
+        pytest.param(boxed(f"({'9' * 400},1)"), [], id="an endless number"),
+        pytest.param("<|box_end|><|box_end|><|box_start|>", [], id="marks alone"),
+    ],
+)
+def test_what_models_write_is_read_without_complaint(text, expected):
+    found = FORMAT.read(text, 1000, 1000)
+    assert [(each.place, each.label) for each in found] == expected
+
+
+def test_no_text_makes_reading_fail():
+    source = random.Random(0)
+    bits = [*FORMAT.special_tokens, "(", ")", ",", "12", "-", ".", " ", "x", "(1,2)"]
+    for _ in range(2000):
+        text = "".join(source.choice(bits) for _ in range(source.randrange(20)))
+        for each in FORMAT.read(text, 64, 48):
+            corner = each.place if isinstance(each.place, Point) else each.place.centre
+            assert 0 <= corner.x <= 64 and 0 <= corner.y <= 48
+
+
+# -- parts of messages ---------------------------------------------------------------------------
+
+
+def test_parts_are_read_in_every_form():
+    assert located({"type": "box", "box": [1, 2, 3.5, 4]}) == Located(box(1, 2, 3.5, 4))
+    assert located({"type": "box", "box": box(1, 2, 3, 4), "label": "cat"}).label == "cat"
+    assert located({"type": "point", "point": (1, 2)}) == Located(point(1, 2))
+    assert located({"type": "point", "point": point(1, 2)}) == Located(point(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        ({"type": "box", "box": [1, 2, 3]}, r"a box is \[left, top, right, bottom\] in pixels"),
+        ({"type": "box", "box": point(1, 2)}, "a box is"),
+        ({"type": "box", "box": [1, 2, 3, float("nan")]}, "a box is"),
+        ({"type": "point", "point": "1, 2"}, r"a point is \[x, y\] in pixels .* got '1, 2'"),
+        ({"type": "point", "point": [1, 2], "label": 3}, "the label of a point is int; give a"),
+    ],
+)
+def test_malformed_places_are_refused(part, problem):
+    with pytest.raises(TokenError, match=problem):
+        located(part)
+
+
+def test_a_box_inside_out_is_refused():
+    with pytest.raises(ShapeError, match="from left to right"):
+        located({"type": "box", "box": [3, 2, 1, 4]})
