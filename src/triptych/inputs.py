@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from triptych.shapes import Grid, PositionIds, TokenIds, TokenMask
@@ -56,6 +56,8 @@ class ModelInputs:
     labels: Int[Tensor, "batch token"] | None = None
     """The token itself where it is to be predicted (from the position before), else IGNORED.
     Not shifted."""
+    weights: Float[Tensor, "batch token"] | None = None
+    """How much the prediction of each label counts, negative to unlearn it; None for 1 each."""
     branches: Int[Tensor, "batch token"] | None = None
     """For sequences that share a beginning: 0 on the shared prefix, n on the n-th continuation.
     A continuation sees the prefix and itself, so several answers to one picture cost its tokens

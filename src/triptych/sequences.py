@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from triptych.errors import TokenError
@@ -51,6 +51,8 @@ class Sample:
     position_ids: Int[Tensor, "*axis token"]
     images: tuple[EncodedImage, ...]
     spans: tuple[ImageSpan, ...]
+    weights: list[float] | None = None
+    """How much each label counts; None for 1 each."""
     num_truncated: int = 0
     """Tokens cut from the end to fit `max_tokens`."""
 
@@ -178,6 +180,36 @@ def assemble(
     return _fit(sample, max_tokens)
 
 
+def answered(
+    model: VLMConfig,
+    prompt: Sample,
+    answers: Sequence[Sequence[int]],
+    weights: Sequence[float] | None = None,
+) -> Sample:
+    """A prompt with several answers given as token ids, each a branch and labelled throughout.
+
+    `weights` says how much each answer counts. Branches that `prompt` already has are left out.
+    """
+    num_prefix = prompt.branches.count(PREFIX_BRANCH)
+    token_ids = prompt.token_ids[:num_prefix]
+    labels, branches = [IGNORED] * num_prefix, [PREFIX_BRANCH] * num_prefix
+    counts = [0.0] * num_prefix
+    for index, answer in enumerate(answers):
+        token_ids += answer
+        labels += answer
+        branches += [index + 1] * len(answer)
+        counts += [1.0 if weights is None else weights[index]] * len(answer)
+    lengths = [num_prefix, *map(len, answers)]
+    return replace(
+        prompt,
+        token_ids=token_ids,
+        labels=labels,
+        branches=branches,
+        weights=None if weights is None else counts,
+        position_ids=_positions(model, lengths, prompt.spans),
+    )
+
+
 def _num_images(pieces: Sequence[Piece]) -> int:
     return sum(isinstance(piece, ImagePiece) for piece in pieces)
 
@@ -236,6 +268,7 @@ def _fit(sample: Sample, max_tokens: int) -> Sample:
         token_ids=sample.token_ids[:max_tokens],
         labels=sample.labels[:max_tokens],
         branches=sample.branches[:max_tokens],
+        weights=None if sample.weights is None else sample.weights[:max_tokens],
         position_ids=sample.position_ids[..., :max_tokens],
         num_truncated=excess,
     )
@@ -275,8 +308,18 @@ def collate(
         images_are_features=are_features == {True},
         spans=tuple(_shifted_spans(samples, shifts)),
         labels=_pad([torch.tensor(s.labels) for s in samples], shifts, length, IGNORED),
+        weights=_label_weights(samples, shifts, length),
         branches=branches,
     )
+
+
+def _label_weights(
+    samples: Sequence[Sample], shifts: Sequence[int], length: int
+) -> Float[Tensor, "batch token"] | None:
+    if all(sample.weights is None for sample in samples):
+        return None
+    rows = [torch.tensor(s.weights or [1.0] * len(s.token_ids)) for s in samples]
+    return _pad(rows, shifts, length, 0)
 
 
 def _shifted_spans(samples: Sequence[Sample], shifts: Sequence[int]) -> Iterator[ImageSpan]:

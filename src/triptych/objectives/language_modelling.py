@@ -20,10 +20,10 @@ class Loss:
     """A summed loss with the count that normalises it, so that batches can be added up."""
 
     total: Float[Tensor, ""]
-    """Sum over supervised tokens, in nats; the value that is differentiated."""
+    """Sum over supervised tokens, in nats, each weighted; the value that is differentiated."""
 
     nll: float
-    """The same sum without label smoothing."""
+    """The same sum without weights and label smoothing."""
 
     num_tokens: int
     """Supervised tokens."""
@@ -38,16 +38,17 @@ def language_modelling(model: VLM, inputs: ModelInputs, label_smoothing: float =
     logits = model.language.head(hidden[rows, sources][None])[0].float()
     # Labels, not inputs: a sample may hide a token from the model and still ask for it.
     targets = (inputs.token_ids if inputs.labels is None else inputs.labels)[rows, positions]
-    total = functional.cross_entropy(
-        logits, targets, reduction="sum", label_smoothing=label_smoothing
+    each = functional.cross_entropy(
+        logits, targets, reduction="none", label_smoothing=label_smoothing
     )
+    total = each.sum() if inputs.weights is None else each @ inputs.weights[rows, positions]
     with torch.no_grad():
         nll = (
-            total
+            each.sum()
             if label_smoothing == 0
             else functional.cross_entropy(logits, targets, reduction="sum")
         )
-    return Loss(total, float(nll.detach()), len(targets))
+    return Loss(total, float(nll), len(targets))
 
 
 def labelled_positions(inputs: ModelInputs) -> tuple[Int[Tensor, " label"], Int[Tensor, " label"]]:

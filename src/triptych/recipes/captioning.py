@@ -14,13 +14,15 @@ from triptych.checkpoint.model_folder import LoadedModel, save_model
 from triptych.data.captions import CaptionSamples, plain_caption
 from triptych.data.sources.flickr8k import CaptionedImage
 from triptych.evaluate.captioning import CaptionReport, caption_pictures, report_captions
+from triptych.evaluate.metrics.captions import CiderReward
 from triptych.fusion.vlm import VLM
 from triptych.generate import GenerationOptions
 from triptych.media import SheetLine, SheetRow, sheet
 from triptych.objectives.language_modelling import language_modelling
 from triptych.processor import EncodedImage, Processor
 from triptych.text import PLAIN_CAPTION, Tokenizer
-from triptych.train import TrainConfig, fit
+from triptych.train import SelfCritical, SelfCriticalConfig, TrainConfig, fit
+from triptych.train.checkpoints import Progress
 from triptych.train.memory import peak_memory_bytes
 from triptych.train.plot import plot_losses
 
@@ -38,6 +40,18 @@ class CaptionData:
     """The same, changed at random for training."""
     original: Callable[[str], Image]
     """The picture itself, to show."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refinement:
+    """A second stage: the model is trained on the CIDEr of its own captions."""
+
+    train: TrainConfig
+    answers: SelfCriticalConfig
+
+
+REFINEMENT = "refinement"
+"""Folder of the second stage inside the folder of the run."""
 
 
 def train_tokenizer(items: Sequence[CaptionedImage], vocab_size: int) -> Tokenizer:
@@ -63,6 +77,7 @@ def run_captioning(
     resume: bool,
     sheet_size: int,
     word_dropout: float = 0.0,
+    refinement: Refinement | None = None,
 ) -> dict[str, object]:
     """Train, caption the test pictures before and after, write model, sheet, plot and scores."""
     started = time.monotonic()
@@ -81,6 +96,7 @@ def run_captioning(
         resume=resume,
     )
     plot_losses(folder / "record.jsonl", folder / "loss.png")
+    refined = refinement and refine(loaded, data, refinement, folder / REFINEMENT, resume=resume)
     save_model(folder / "model", loaded.architecture, model, processor.tokenizer)
     trained = caption_report(loaded, data, decoding)
     caption_sheet(data, untrained.captions, trained.captions, sheet_size).save(folder / "sheet.png")
@@ -88,22 +104,54 @@ def run_captioning(
     result: dict[str, object] = {
         "test": trained.summary(),
         "test, untrained": untrained.summary(),
-        "training": {
-            "epochs": train.epochs,
-            "steps": progress.step,
-            "minutes": progress.seconds / 60,
-            "minutes with tests": (time.monotonic() - started) / 60,
-            "images_per_s": train.epochs * len(data.train) / progress.seconds,
-            "peak_memory_gb": peak_memory_bytes() / 1e9,
-            "best_val_loss": progress.best_score,
-            "parameters_trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        },
+        "training": _facts(train, progress, len(data.train)),
+        "refinement": refinement and refined and _facts(refinement.train, refined, len(data.train)),
+        "minutes of this sitting, with tests": (time.monotonic() - started) / 60,
+        "peak_memory_gb": peak_memory_bytes() / 1e9,
+        "parameters_trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "files": {
             name: str(folder / name) for name in ("model", "sheet.png", "loss.png", "captions.json")
         },
     }
     write_json(folder / "scores.json", result)
     return result
+
+
+def refine(
+    loaded: LoadedModel,
+    data: CaptionData,
+    refinement: Refinement,
+    folder: Path,
+    *,
+    resume: bool,
+) -> Progress:
+    """Train on in the second stage; goes on where it was stopped if it had begun."""
+    model, processor = loaded.model, loaded.processor
+    references = {
+        item.image_id: [plain_caption(caption) for caption in item.captions] for item in data.train
+    }
+    return fit(
+        loaded.architecture,
+        model,
+        processor,
+        CaptionSamples(processor, data.train, data.augmented),
+        refinement.train,
+        folder,
+        validate=lambda each: {"val_loss": held_out_loss(each, processor, data)},
+        rewrite=SelfCritical(refinement.answers, processor, CiderReward(references)),
+        resume=resume and any(folder.glob("checkpoints/step-*")),
+    )
+
+
+def _facts(train: TrainConfig, progress: Progress, num_pictures: int) -> dict[str, object]:
+    """What one stage took."""
+    return {
+        "epochs": train.epochs,
+        "steps": progress.step,
+        "minutes": progress.seconds / 60,
+        "images_per_s": train.epochs * num_pictures / progress.seconds,
+        "best_val_loss": progress.best_score,
+    }
 
 
 @torch.inference_mode()

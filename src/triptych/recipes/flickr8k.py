@@ -26,11 +26,18 @@ from triptych.generate import GenerationOptions
 from triptych.language import DecoderConfig, RotaryConfig
 from triptych.media import FixedResizeConfig, open_image
 from triptych.processor import EncodedImage, ProcessorConfig
-from triptych.recipes.captioning import CaptionData, fresh_model, run_captioning, train_tokenizer
+from triptych.recipes.captioning import (
+    CaptionData,
+    Refinement,
+    fresh_model,
+    run_captioning,
+    train_tokenizer,
+)
 from triptych.text import PLAIN_CAPTION, Tokenizer
 from triptych.train import (
     FeatureStore,
     PanelRates,
+    SelfCriticalConfig,
     TrainConfig,
     build_features,
     flipped,
@@ -47,13 +54,27 @@ class Flickr8kRecipe:
 
     train: TrainConfig = TrainConfig(
         learning_rates=PanelRates(connector=1e-3, language=1e-3),
-        epochs=15,
+        epochs=10,
         batch_size=16,
         warmup_steps=150,
         label_smoothing=0.1,
         ema_decay=0.998,
     )
-    """Training."""
+    """First stage: the likelihood of people's captions."""
+
+    refine: bool = True
+    """Whether there is a second stage, on the CIDEr of the model's own captions."""
+    refinement: TrainConfig = TrainConfig(
+        learning_rates=PanelRates(connector=1e-4, language=1e-4),
+        epochs=5,
+        batch_size=16,
+        warmup_steps=50,
+        weight_decay=0.0,
+        ema_decay=0.995,
+    )
+    """Second stage."""
+    own_captions: SelfCriticalConfig = SelfCriticalConfig()
+    """How the captions of the second stage are sampled."""
 
     dim: int = 256
     """Width of the decoder."""
@@ -63,7 +84,7 @@ class Flickr8kRecipe:
     """Attention heads."""
     ffn_dim: int = 640
     """Hidden width of the decoder's gated MLP."""
-    dropout: float = 0.15
+    dropout: float = 0.2
     """In the decoder."""
     feature_dropout: float = 0.0
     """Share of the vision features' numbers hidden from the connector."""
@@ -137,6 +158,9 @@ def run(recipe: Flickr8kRecipe, data: Path | None, folder: Path, resume: bool) -
         resume=resume,
         sheet_size=recipe.sheet_size,
         word_dropout=recipe.word_dropout,
+        refinement=Refinement(train=recipe.refinement, answers=recipe.own_captions)
+        if recipe.refine
+        else None,
     )
 
 

@@ -56,6 +56,11 @@ class SampleSource(Protocol):
         ...
 
 
+Rewrite = Callable[
+    [VLM, Sequence[Sample], torch.Generator], tuple[Sequence[Sample], dict[str, float]]
+]
+"""Makes other samples of a step's samples with the help of the model, and says what it noticed."""
+
 Validate = Callable[[VLM], dict[str, float]]
 """Scores of a model on held-out samples; `val_loss` decides which checkpoint is best."""
 
@@ -90,9 +95,13 @@ def fit(
     folder: Path,
     *,
     validate: Validate,
+    rewrite: Rewrite | None = None,
     resume: bool = False,
 ) -> Progress:
     """Train `model` in place; afterwards it carries the averaged weights.
+
+    With `rewrite` a step learns from what that makes of its samples (a model's own answers with
+    their rewards, say) instead of from the samples themselves.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; a checkpoint has been written.
@@ -118,12 +127,16 @@ def fit(
                 started = time.monotonic()
                 set_rates(optimizer, rate_factor(progress.step, num_steps, config))
                 set_training(model, config.learning_rates)
-                batches = _batches(source, processor, order, progress.step, config.batch_size)
+                samples = _samples(source, order, progress.step)
+                noticed: dict[str, float] = {}
+                if rewrite is not None:
+                    samples, noticed = rewrite(model, samples, order.step_generator(progress.step))
+                batches = _batches(samples, processor, config.batch_size)
                 outcome = _step(model, optimizer, batches, config, progress.step)
                 average.update(progress.step)
                 progress.step += 1
                 progress.seconds += time.monotonic() - started
-                line = outcome.line(progress, optimizer)
+                line = outcome.line(progress, optimizer) | noticed
                 bar.advance(outcome.loss, outcome.num_images, outcome.num_tokens)
                 if _due(progress.step, config.validate_every or order.steps_per_epoch, num_steps):
                     scores = _validate(validate, model, average, progress)
@@ -208,10 +221,11 @@ def _step(
     )
 
 
-def _batches(
-    source: SampleSource, processor: Processor, order: Order, step: int, batch_size: int
-) -> list[ModelInputs]:
-    samples = [source.sample(i, order.generator(step, i)) for i in order.indexes(step)]
+def _samples(source: SampleSource, order: Order, step: int) -> Sequence[Sample]:
+    return [source.sample(i, order.generator(step, i)) for i in order.indexes(step)]
+
+
+def _batches(samples: Sequence[Sample], processor: Processor, batch_size: int) -> list[ModelInputs]:
     return [
         processor.collate(samples[start : start + batch_size])
         for start in range(0, len(samples), batch_size)

@@ -40,6 +40,10 @@ class Order:
         """The randomness of one sample in one epoch (augmentation, say)."""
         return Generator().manual_seed(_mix(self.seed, self.epoch(step), index))
 
+    def step_generator(self, step: int) -> Generator:
+        """The randomness of one step as a whole (a model's own answers, say)."""
+        return Generator().manual_seed(_mix(self.seed, step, -2))
+
 
 STEPS_PER_WINDOW = 24
 """Steps whose samples are sorted by length together; more would make them too alike."""

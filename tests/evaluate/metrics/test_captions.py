@@ -9,7 +9,7 @@ import pytest
 from tests.toys import shared_data
 
 from triptych.errors import DataError
-from triptych.evaluate.metrics.captions import CaptionScores, score_captions
+from triptych.evaluate.metrics.captions import CaptionScores, CiderReward, score_captions
 
 # The largest deviation measured from any official value below is 9e-16.
 
@@ -174,3 +174,17 @@ def test_references_given_as_one_text_are_refused():
 def test_nothing_to_score_is_refused():
     with pytest.raises(DataError, match="no caption to score"):
         score_captions({}, {})
+
+
+def test_a_reward_prefers_what_people_said_and_finished():
+    reward = CiderReward(DOGS)
+    best = reward("1", "two dogs play in the snow", True)
+
+    assert best > reward("1", "two dogs play in the snow", False)
+    assert best > reward("1", "two dogs play in the", True)
+    assert reward("1", "a red bus on a city street", True) < 0.5 < reward("1", "dogs run", True)
+
+
+def test_a_reward_without_references_is_refused():
+    with pytest.raises(DataError, match="needs references"):
+        CiderReward({})

@@ -233,11 +233,7 @@ class _Weighed:
 
 def _cider(captions: Sequence[_Ngrams], references: Sequence[Sequence[_Ngrams]]) -> list[float]:
     """CIDEr-D of every caption, with rarity measured over the references of all pictures."""
-    pictures_with: Counter[Ngram] = Counter()
-    for each in references:
-        pictures_with.update({gram for reference in each for gram in reference.counts})
-    log_pictures = math.log(len(references))
-    rarity = {gram: log_pictures - math.log(count) for gram, count in pictures_with.items()}
+    rarity, log_pictures = _rarity(references)
     return [
         _cider_of(
             _weigh(caption, rarity, log_pictures),
@@ -245,6 +241,52 @@ def _cider(captions: Sequence[_Ngrams], references: Sequence[Sequence[_Ngrams]])
         )
         for caption, each in zip(captions, references, strict=True)
     ]
+
+
+def _rarity(references: Sequence[Sequence[_Ngrams]]) -> tuple[dict[Ngram, float], float]:
+    """The weight of every n-gram by how few pictures it describes, and of one never seen."""
+    pictures_with: Counter[Ngram] = Counter()
+    for each in references:
+        pictures_with.update({gram for reference in each for gram in reference.counts})
+    log_pictures = math.log(len(references))
+    rarity = {gram: log_pictures - math.log(count) for gram, count in pictures_with.items()}
+    return rarity, log_pictures
+
+
+class CiderReward:
+    """CIDEr-D of single captions against a fixed set of pictures, as a reward to train on.
+
+    The end of a caption counts as a word, which an unfinished caption lacks; without that, a
+    model that is trained on CIDEr learns to stop after "on a" (https://arxiv.org/abs/2003.09971).
+    """
+
+    def __init__(self, references: Mapping[str, Sequence[str]]) -> None:
+        """Rarity is that of n-grams over these pictures.
+
+        Raises:
+            DataError: there is no picture.
+        """
+        if not references:
+            raise DataError("a caption reward needs references; give those of the training set")
+        counted = {
+            item: [_ngrams(f"{tokenize(text)} {_END}") for text in texts]
+            for item, texts in references.items()
+        }
+        self._rarity, self._unseen = _rarity(list(counted.values()))
+        self._references = {
+            item: [_weigh(each, self._rarity, self._unseen) for each in texts]
+            for item, texts in counted.items()
+        }
+
+    def __call__(self, item: str, caption: str, ended: bool) -> float:
+        """How well a caption describes the picture `item`, 0 to 10."""
+        text = f"{tokenize(caption)} {_END}" if ended else tokenize(caption)
+        weighed = _weigh(_ngrams(text), self._rarity, self._unseen)
+        return _cider_of(weighed, self._references[item])
+
+
+_END = "</end>"
+"""Stands for the end of a caption; no text is tokenised to it."""
 
 
 def _weigh(text: _Ngrams, rarity: Mapping[Ngram, float], unseen: float) -> _Weighed:
