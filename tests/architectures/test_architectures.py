@@ -22,6 +22,7 @@ NAMES = [
     "llava_1_5_debug",
     "llava_7b",
     "llava_debug",
+    "mini",
     "minivlm",
     "minivlm_debug",
     "qwen2_vl_2b",

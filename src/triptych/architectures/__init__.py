@@ -12,6 +12,7 @@ from triptych.architectures.flamingo import (
     flamingo_debug,
 )
 from triptych.architectures.llava import llava_1_5_7b, llava_1_5_debug, llava_7b, llava_debug
+from triptych.architectures.mini import mini
 from triptych.architectures.minivlm import minivlm, minivlm_debug
 from triptych.architectures.qwen2_vl import (
     qwen2_vl_2b,
@@ -34,6 +35,7 @@ ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
         llava_1_5_debug,
         llava_7b,
         llava_debug,
+        mini,
         minivlm,
         minivlm_debug,
         qwen2_vl_2b,

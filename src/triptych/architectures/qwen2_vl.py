@@ -60,7 +60,7 @@ def qwen2_vl_72b() -> Architecture:
 
 def qwen2_vl_debug() -> Architecture:
     """Every part of its kind, small enough for a test; patches of 8, so sizes in steps of 16."""
-    return _qwen2_vl(
+    return qwen2_vl(
         "qwen2_vl_debug",
         qwen2_vl_vit_debug(),
         debug_decoder(qkv_bias=True, theta=1_000_000.0, mrope_sections=(2, 3, 3)),
@@ -70,7 +70,7 @@ def qwen2_vl_debug() -> Architecture:
 
 
 def _published(name: str, language: LanguageConfig) -> Architecture:
-    return _qwen2_vl(
+    return qwen2_vl(
         name,
         qwen2_vl_vit(),
         with_mrope(language, SECTIONS),
@@ -79,7 +79,7 @@ def _published(name: str, language: LanguageConfig) -> Architecture:
     )
 
 
-def _qwen2_vl(
+def qwen2_vl(
     name: str,
     vision: VisionConfig,
     language: LanguageConfig,
@@ -87,6 +87,7 @@ def _qwen2_vl(
     *,
     max_tokens: int,
 ) -> Architecture:
+    """A model of this kind in any size."""
     return Architecture(
         name=name,
         model=VLMConfig(vision=vision, connector=MergerConfig(), language=language),

@@ -37,6 +37,16 @@ class TrainConfig:
     accumulate: int = 1
     """Forward passes of one step; the loss is normalised by the supervised tokens of all."""
 
+    max_steps: int = 0
+    """Stop after so many steps, before the epochs are over; 0 means never."""
+
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """AdamW for everything, or Muon for the matrices of blocks and connectors and AdamW for the
+    rest. Muon learns more from a step, and its learning rates are those of AdamW."""
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the matrix products; weights, gradients and optimizer stay in float32 either way."""
+
     weight_decay: float = 0.05
     """Decoupled; on matrices only, never on norms, biases, gates and embeddings."""
 
@@ -46,11 +56,15 @@ class TrainConfig:
     warmup_steps: int = 100
     """Steps over which the learning rate rises linearly from zero."""
 
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """What the learning rate does after warm-up."""
+    schedule: Literal["cosine", "constant", "trapezoid"] = "cosine"
+    """What the learning rate does after warm-up: fall along a cosine, stay, or stay and then fall
+    in a straight line over the last `decay_steps`."""
+
+    decay_steps: int = 0
+    """Steps over which a trapezoid falls at the end."""
 
     final_rate: float = 0.01
-    """Where cosine ends, as a share of the peak."""
+    """Where cosine and trapezoid end, as a share of the peak."""
 
     clip_norm: float = 1.0
     """Largest gradient norm; larger gradients are scaled down."""
@@ -75,6 +89,9 @@ class TrainConfig:
         for name in positive:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("max_steps", "decay_steps"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
         if not 0 <= self.label_smoothing < 1:

@@ -111,6 +111,8 @@ def fit(
     samples_per_step = config.batch_size * config.accumulate
     order = Order(len(source), samples_per_step, config.seed, source.lengths())
     num_steps = config.epochs * order.steps_per_epoch
+    if config.max_steps:
+        num_steps = min(num_steps, config.max_steps)
     freeze(model, config.learning_rates)
     optimizer = build_optimizer(model, config)
     average = WeightAverage(model, config.ema_decay)
@@ -129,17 +131,20 @@ def fit(
                 set_training(model, config.learning_rates)
                 samples = _samples(source, order, progress.step)
                 noticed: dict[str, float] = {}
-                if rewrite is not None:
-                    samples, noticed = rewrite(model, samples, order.step_generator(progress.step))
-                batches = _batches(samples, processor, config.batch_size)
-                outcome = _step(model, optimizer, batches, config, progress.step)
+                with _precision(model, config):
+                    if rewrite is not None:
+                        randomness = order.step_generator(progress.step)
+                        samples, noticed = rewrite(model, samples, randomness)
+                    batches = _batches(samples, processor, config.batch_size)
+                    outcome = _step(model, optimizer, batches, config, progress.step)
                 average.update(progress.step)
                 progress.step += 1
                 progress.seconds += time.monotonic() - started
                 line = outcome.line(progress, optimizer) | noticed
                 bar.advance(outcome.loss, outcome.num_images, outcome.num_tokens)
                 if _due(progress.step, config.validate_every or order.steps_per_epoch, num_steps):
-                    scores = _validate(validate, model, average, progress)
+                    with _precision(model, config):
+                        scores = _validate(validate, model, average, progress)
                     line |= scores
                     bar.note(_summary(progress, order, scores))
                 record.write(line)
@@ -226,9 +231,11 @@ def _samples(source: SampleSource, order: Order, step: int) -> Sequence[Sample]:
 
 
 def _batches(samples: Sequence[Sample], processor: Processor, batch_size: int) -> list[ModelInputs]:
+    # Samples of similar length share a forward pass, so that little of it is padding.
+    ordered = sorted(samples, key=lambda sample: len(sample.token_ids))
     return [
-        processor.collate(samples[start : start + batch_size])
-        for start in range(0, len(samples), batch_size)
+        processor.collate(ordered[start : start + batch_size])
+        for start in range(0, len(ordered), batch_size)
     ]
 
 
@@ -252,6 +259,15 @@ def _summary(progress: Progress, order: Order, scores: dict[str, float]) -> str:
     epoch = progress.step / order.steps_per_epoch
     shown = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
     return f"epoch {epoch:.1f}  step {progress.step}  {shown}"
+
+
+def _precision(model: VLM, config: TrainConfig) -> torch.autocast:
+    """Matrix products in bfloat16 where that is asked for.
+
+    Entered anew for each step: it keeps copies of the weights, which a step changes.
+    """
+    is_mixed = config.precision == "bfloat16"
+    return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=is_mixed)
 
 
 @contextmanager

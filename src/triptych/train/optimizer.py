@@ -9,6 +9,7 @@ from torch import nn
 from triptych.errors import ConfigError
 from triptych.fusion.vlm import PANELS, VLM
 from triptych.train.config import PanelRates, TrainConfig
+from triptych.train.muon import Muon
 
 
 def freeze(model: VLM, rates: PanelRates) -> None:
@@ -30,8 +31,8 @@ def trained_parameters(model: VLM) -> dict[str, nn.Parameter]:
     return {name: each for name, each in model.named_parameters() if each.requires_grad}
 
 
-def build_optimizer(model: VLM, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW with one group for each panel and each kind of decay.
+def build_optimizer(model: VLM, config: TrainConfig) -> torch.optim.Optimizer:
+    """The optimizer with one group for each panel and each kind of decay.
 
     Raises:
         ConfigError: nothing would be trained.
@@ -39,7 +40,10 @@ def build_optimizer(model: VLM, config: TrainConfig) -> torch.optim.AdamW:
     groups = list(_groups(model, config))
     if not groups:
         raise ConfigError("no panel has a learning rate above 0, so nothing would be trained")
-    return torch.optim.AdamW(groups, betas=(config.beta_1, config.beta_2), eps=1e-8, fused=True)
+    betas = (config.beta_1, config.beta_2)
+    if config.optimizer == "muon":
+        return Muon(groups, betas)
+    return torch.optim.AdamW(groups, betas=betas, eps=1e-8, fused=True)
 
 
 def _groups(model: VLM, config: TrainConfig) -> Iterator[dict[str, object]]:
@@ -51,19 +55,31 @@ def _groups(model: VLM, config: TrainConfig) -> Iterator[dict[str, object]]:
             if parameter.requires_grad
         }
         for decays in (True, False):
-            chosen = [p for name, p in moving.items() if _decays(name, p) is decays]
-            if chosen and rate:
-                yield {
-                    "params": chosen,
-                    "lr": rate,
-                    "peak": rate,
-                    "weight_decay": config.weight_decay if decays else 0.0,
-                }
+            for is_matrix in (True, False):
+                chosen = [
+                    each
+                    for name, each in moving.items()
+                    if (_decays(name, each), _is_matrix(panel, name, each)) == (decays, is_matrix)
+                ]
+                if chosen and rate:
+                    yield {
+                        "params": chosen,
+                        "lr": rate,
+                        "peak": rate,
+                        "weight_decay": config.weight_decay if decays else 0.0,
+                        "is_matrix": is_matrix,
+                    }
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:
     # Learned positions, queries and latents are tables of vectors and are not called `weight`.
     return parameter.ndim >= 2 and name.endswith("weight") and "embedding" not in name
+
+
+def _is_matrix(panel: str, name: str, parameter: nn.Parameter) -> bool:
+    """Whether it maps hidden states to hidden states; not pixels, not the vocabulary."""
+    inside = panel == "connector" or ".blocks." in f".{name}"
+    return inside and parameter.ndim == 2 and name.endswith("weight")
 
 
 def rate_factor(step: int, num_steps: int, config: TrainConfig) -> float:
@@ -72,6 +88,9 @@ def rate_factor(step: int, num_steps: int, config: TrainConfig) -> float:
         return (step + 1) / config.warmup_steps
     if config.schedule == "constant":
         return 1.0
+    if config.schedule == "trapezoid":
+        left = min(1.0, (num_steps - step) / max(1, config.decay_steps))
+        return config.final_rate + (1 - config.final_rate) * left
     progress = (step - config.warmup_steps) / max(1, num_steps - config.warmup_steps)
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
     return config.final_rate + (1 - config.final_rate) * cosine

@@ -1,0 +1,90 @@
+"""Muon: momentum whose singular values are all made one, for the matrices of a network.
+
+The gradient of a matrix is dominated by a few directions. Muon keeps its directions and gives each
+the same length, so rare directions are learned too:
+
+    momentum = beta * momentum + gradient
+    update   = U V^T of (gradient + beta * momentum) = U S V^T, by five Newton-Schulz steps
+    matrix  -= rate * 0.2 * sqrt(max(rows, cols)) * update
+
+The factor gives an update the root mean square that one of AdamW has, so both share their learning
+rates and weight decay. Everything that is no hidden matrix (norms, biases, embeddings, patches) is
+left to AdamW, in the same optimizer.
+
+Muon: https://kellerjordan.github.io/posts/muon/    The factor: https://arxiv.org/abs/2502.16982
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+MOMENTUM = 0.95
+"""Share of the momentum that a step keeps."""
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the quintic that brings singular values in 0..1 near one fastest."""
+
+UPDATE_RMS = 0.2
+"""Root mean square of an update of AdamW, as measured in the paper."""
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for groups with `is_matrix`, AdamW for the others."""
+
+    def __init__(
+        self, groups: Iterable[dict[str, Any]], betas: tuple[float, float], eps: float = 1e-8
+    ) -> None:
+        """`betas` and `eps` are AdamW's."""
+        super().__init__(groups, {"betas": betas, "eps": eps, "lr": 0.0, "weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Update every parameter that has a gradient."""
+        for group in self.param_groups:
+            update = self._momentum if group["is_matrix"] else self._adam
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.sub_(update(parameter, parameter.grad, group), alpha=group["lr"])
+
+    def _momentum(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        momentum: Tensor = state["momentum"]
+        momentum.mul_(MOMENTUM).add_(gradient)
+        update = orthogonal(gradient.add(momentum, alpha=MOMENTUM))
+        return update * (UPDATE_RMS * max(update.shape) ** 0.5)
+
+    def _adam(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
+        state = self.state[parameter]
+        if not state:
+            state["step"] = torch.zeros(())
+            state["mean"] = torch.zeros_like(parameter)
+            state["square"] = torch.zeros_like(parameter)
+        beta_1, beta_2 = group["betas"]
+        state["step"] += 1
+        step = float(state["step"])
+        mean: Tensor = state["mean"].lerp_(gradient, 1 - beta_1)
+        square: Tensor = state["square"].lerp_(gradient.square(), 1 - beta_2)
+        spread = (square / (1 - beta_2**step)).sqrt_().add_(group["eps"])
+        return mean / (1 - beta_1**step) / spread
+
+
+def orthogonal(matrix: Float[Tensor, "row col"], num_steps: int = 5) -> Float[Tensor, "row col"]:
+    """Nearly `U V^T` of the matrix's singular value decomposition `U S V^T`.
+
+    Singular values come out between about 0.7 and 1.2. Computed in bfloat16, which suffices.
+    """
+    a, b, c = NEWTON_SCHULZ
+    is_tall = matrix.shape[0] > matrix.shape[1]
+    x: Tensor = matrix.transpose(0, 1) if is_tall else matrix
+    x = (x / (torch.linalg.matrix_norm(x) + 1e-7)).bfloat16()
+    for _ in range(num_steps):
+        square = torch.mm(x, x.transpose(0, 1))
+        x = a * x + torch.mm(b * square + c * torch.mm(square, square), x)
+    return (x.transpose(0, 1) if is_tall else x).to(matrix.dtype)
