@@ -11,8 +11,8 @@ from triptych.architectures import find_architecture
 
 def test_recipes_are_listed_with_a_line_each(triptych: Command) -> None:
     done = triptych("recipes")
-    assert [line.split()[0] for line in done.out.splitlines()] == ["flickr8k", "shapes"]
-    assert set(json.loads(triptych("recipes", "--json").out)) == {"flickr8k", "shapes"}
+    assert [line.split()[0] for line in done.out.splitlines()] == ["flickr8k", "mini", "shapes"]
+    assert set(json.loads(triptych("recipes", "--json").out)) == {"flickr8k", "mini", "shapes"}
 
 
 def test_a_recipe_is_shown_with_every_setting(triptych: Command) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from triptych.config import override
 from triptych.errors import CheckpointError, UnknownNameError
-from triptych.recipes import flickr8k, shapes
+from triptych.recipes import flickr8k, mini, shapes
 from triptych.recipes.recipe import Recipe
 
 RECIPES: Mapping[str, Recipe] = {
@@ -13,6 +13,11 @@ RECIPES: Mapping[str, Recipe] = {
         summary="photographs: frozen MobileNetV2, MLP, small decoder, Flickr8k captions",
         default=flickr8k.Flickr8kRecipe(),
         run=flickr8k.run,
+    ),
+    "mini": Recipe(
+        summary="drawn worlds: the embedded model, a small Qwen2-VL from scratch, needs no data",
+        default=mini.MiniRecipe(),
+        run=mini.run,
     ),
     "shapes": Recipe(
         summary="drawn shapes: a debug-sized model from scratch in a minute, needs no data",

@@ -1,0 +1,123 @@
+"""Drawn worlds as training samples: one picture, several questions about it in one row.
+
+Sample n of a mixture is always the same picture; which of its questions are asked is decided by
+the generator. Every second sample is the counterfactual twin of the one before, so the model
+meets the same picture with one fact changed, and cannot answer from the question alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+import torch
+
+from triptych.data.worlds.question import AnswerPart, BoxPart, Question
+from triptych.data.worlds.wording import Split
+from triptych.data.worlds.world import Drawing, SampleId, World, WorldSample, draw_from
+from triptych.errors import ConfigError
+from triptych.processor import EncodedImage, Message, Processor, Sample, ask_about
+
+
+class WorldSamples:
+    """A mixture of worlds as a source of training samples."""
+
+    def __init__(
+        self,
+        processor: Processor,
+        worlds: Mapping[str, World],
+        shares: Mapping[str, float],
+        num_samples: int,
+        *,
+        split: Split = "train",
+        max_questions: int = 10,
+        prior: float = 0.0,
+    ) -> None:
+        """`shares` says how often each world is drawn, relative to the others.
+
+        Raises:
+            ConfigError: a share names no world or is negative, or all are zero.
+        """
+        self.processor = processor
+        self.worlds = worlds
+        self.num_samples = num_samples
+        self.split: Split = split
+        self.max_questions = max_questions
+        self.prior = prior
+        self._names = sorted(shares)
+        self._shares = [shares[name] for name in self._names]
+        for name, share in shares.items():
+            if name not in worlds or share < 0:
+                raise ConfigError(
+                    f"a mixture has shares of at least 0 of {', '.join(sorted(worlds))}, got "
+                    f"{name}={share}"
+                )
+        if sum(self._shares) <= 0:
+            raise ConfigError("the shares of all worlds are 0; give at least one more than that")
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def lengths(self) -> None:
+        """Unknown before they are drawn."""
+
+    def sample_id(self, index: int) -> SampleId:
+        """Which drawing sample `index` is."""
+        number = index // 2
+        world = Random(number).choices(self._names, self._shares)[0]
+        return SampleId(
+            world=world,
+            split=self.split,
+            number=number,
+            prior=self.prior,
+            variant="twin" if index % 2 else "",
+        )
+
+    def sample(self, index: int, generator: torch.Generator) -> Sample:
+        """One picture with up to `max_questions` of its questions."""
+        sample_id = self.sample_id(index)
+        drawn = draw_from(self.worlds[sample_id.world], sample_id)
+        rng = Random(int(torch.randint(2**62, (), generator=generator)))
+        questions = list(drawn.questions)
+        rng.shuffle(questions)
+        return encode_questions(self.processor, drawn, questions[: self.max_questions])
+
+
+def encode_questions(
+    processor: Processor, drawn: WorldSample, questions: Sequence[Question]
+) -> Sample:
+    """Questions and answers about one drawing, as one sample that holds the drawing once."""
+    conversations = [
+        [*prompt(drawn.drawing, question.text), answer_message(question.answer)]
+        for question in questions
+    ]
+    return processor.encode_conversations(
+        conversations,
+        sample_id=drawn.sample_id,
+        images=encode_drawing(processor, drawn.drawing),
+    )
+
+
+def encode_drawing(processor: Processor, drawing: Drawing) -> list[EncodedImage]:
+    """The pictures of a drawing as the model takes them; a clip is one."""
+    if drawing.fps is not None:
+        return [processor.encode_clip(as_clip(drawing))]
+    return [processor.encode_image(picture) for picture in drawing.pictures]
+
+
+def prompt(drawing: Drawing, text: str) -> list[Message]:
+    """The user's turn: the pictures or the clip, then the question."""
+    if drawing.fps is not None:
+        return ask_about([], text, clips=[as_clip(drawing)])
+    return ask_about(drawing.pictures, text)
+
+
+def answer_message(answer: Sequence[AnswerPart]) -> Message:
+    """The assistant's turn, boxes and points as content parts."""
+    return {"role": "assistant", "content": [_content_part(part) for part in answer]}
+
+
+def _content_part(part: AnswerPart) -> dict[str, object]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    if isinstance(part, BoxPart):
+        return {"type": "box", "box": part.box, "label": part.label}
+    return {"type": "point", "point": part.point, "label": part.label}

@@ -1,0 +1,186 @@
+"""The embedded model: a Qwen2-VL of 12 million parameters, from scratch on drawn worlds.
+
+    triptych train mini --out runs/mini
+
+Needs no data: pictures are drawn while it trains, ten questions each, all panels moving. Beside
+the model, the record and the loss plot it writes scores of every ability on unseen pictures and
+wordings. `start=FOLDER` goes on from the weights of a finished model instead of fresh ones.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from triptych.architectures.mini import VOCAB_SIZE, mini
+from triptych.checkpoint.files import load_state, read_tensors, write_json
+from triptych.checkpoint.model_folder import TOKENIZER, WEIGHTS, LoadedModel, save_model
+from triptych.config import to_dict
+from triptych.data.worlds import WORLDS
+from triptych.data.worlds.samples import WorldSamples
+from triptych.data.worlds.world import SampleId, draw_from
+from triptych.errors import UsageError
+from triptych.evaluate.worlds import evaluate_pairs, evaluate_rows, find_rows, table
+from triptych.fusion.vlm import VLM
+from triptych.objectives.language_modelling import language_modelling
+from triptych.processor import Processor, Sample
+from triptych.recipes.captioning import fresh_model
+from triptych.text import QWEN2_VL_SPECIALS, Tokenizer
+from triptych.train import PanelRates, TrainConfig, fit
+from triptych.train.memory import peak_memory_bytes
+from triptych.train.plot import plot_losses
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorldShares:
+    """How often each world is drawn, relative to the others."""
+
+    scenes: float = 5.0
+    signs: float = 2.0
+    charts: float = 1.0
+    documents: float = 1.0
+    screens: float = 1.0
+    pairs: float = 0.5
+    clips: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MiniRecipe:
+    """Everything that can be changed about the run."""
+
+    train: TrainConfig = TrainConfig(
+        learning_rates=PanelRates(vision=1e-3, connector=1e-3, language=1e-3),
+        epochs=1,
+        batch_size=8,
+        accumulate=4,
+        optimizer="muon",
+        precision="bfloat16",
+        weight_decay=0.02,
+        warmup_steps=200,
+        schedule="trapezoid",
+        decay_steps=2000,
+        final_rate=0.02,
+        ema_decay=0.998,
+        validate_every=500,
+        checkpoint_every=250,
+    )
+    """Training; a step sees 32 pictures and about 300 questions."""
+
+    shares: WorldShares = WorldShares()
+    """The mixture of worlds."""
+    num_samples: int = 2_000_000
+    """Pictures to draw, twins included; each is drawn once."""
+    max_questions: int = 10
+    """Questions asked about one picture."""
+    vocab_size: int = VOCAB_SIZE
+    """Byte-level BPE entries, trained on the text of training samples."""
+    num_text_samples: int = 1500
+    """Samples of each world whose text the tokenizer is trained on."""
+    num_dev: int = 24
+    """Samples of each world in the held-out loss."""
+    num_items: int = 200
+    """Items of every row of the final scores."""
+    start: str = ""
+    """Folder of a model whose weights and tokenizer to go on from; empty for fresh ones."""
+
+
+def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> dict[str, object]:
+    """Train, save, and score every ability."""
+    if data is not None:
+        raise UsageError("the recipe mini draws its own pictures; leave out --data")
+    write_json(folder / "recipe.json", to_dict(recipe))
+    shares = {name: share for name, share in asdict(recipe.shares).items() if share > 0}
+    loaded = _start(recipe, list(shares), folder)
+    model, processor = loaded.model, loaded.processor
+    source = WorldSamples(
+        processor, WORLDS, shares, recipe.num_samples, max_questions=recipe.max_questions
+    )
+    dev = {name: _dev_samples(processor, name, recipe.num_dev) for name in shares}
+    progress = fit(
+        loaded.architecture,
+        model,
+        processor,
+        source,
+        recipe.train,
+        folder,
+        validate=lambda each: held_out_losses(each, processor, dev),
+        resume=resume,
+    )
+    plot_losses(folder / "record.jsonl", folder / "loss.png")
+    save_model(folder / "model", loaded.architecture, model, processor.tokenizer)
+    rows = [row for row in find_rows(()) if row.world in shares]
+    results = list(evaluate_rows(model, processor, rows, recipe.num_items))
+    scores: dict[str, object] = dict(table(results))
+    if "scenes" in shares:
+        both = evaluate_pairs(model, processor, recipe.num_items)
+        scores["both twins"] = {"score": both.mean, "low": both.low, "high": both.high}
+    pictures = progress.step * recipe.train.batch_size * recipe.train.accumulate
+    result: dict[str, object] = {
+        "scores": scores,
+        "training": {
+            "steps": progress.step,
+            "pictures": pictures,
+            "hours": progress.seconds / 3600,
+            "pictures_per_s": pictures / max(1e-9, progress.seconds),
+            "peak_memory_gb": peak_memory_bytes() / 1e9,
+            "best_val_loss": progress.best_score,
+        },
+        "files": {name: str(folder / name) for name in ("model", "loss.png", "record.jsonl")},
+    }
+    write_json(folder / "scores.json", result)
+    return result
+
+
+def _start(recipe: MiniRecipe, worlds: Sequence[str], folder: Path) -> LoadedModel:
+    """The model to be trained: fresh, or with the weights and tokenizer of a finished one."""
+    if recipe.start:
+        start = Path(recipe.start)
+        tokenizer = Tokenizer.from_file(start / TOKENIZER)
+    elif (folder / TOKENIZER).is_file():
+        tokenizer = Tokenizer.from_file(folder / TOKENIZER)
+    else:
+        texts = list(world_texts(worlds, recipe.num_text_samples))
+        tokenizer = Tokenizer.train_byte_bpe(texts, recipe.vocab_size, QWEN2_VL_SPECIALS)
+    tokenizer.save(folder / TOKENIZER)
+    loaded = fresh_model(mini(recipe.vocab_size), tokenizer, recipe.train.seed)
+    if recipe.start:
+        weights = Path(recipe.start) / WEIGHTS
+        load_state(loaded.model, read_tensors(weights), str(weights))
+    return loaded
+
+
+def world_texts(worlds: Sequence[str], num_samples: int) -> Sequence[str]:
+    """What is asked and answered in the training samples of these worlds."""
+    texts: list[str] = []
+    for name in worlds:
+        for number in range(num_samples):
+            drawn = draw_from(WORLDS[name], SampleId(world=name, split="train", number=number))
+            for question in drawn.questions:
+                texts.append(question.text)
+                texts += [
+                    part if isinstance(part, str) else part.label for part in question.answer
+                ]
+    return texts
+
+
+def _dev_samples(processor: Processor, world: str, count: int) -> list[Sample]:
+    source = WorldSamples(processor, WORLDS, {world: 1.0}, count, split="dev")
+    return [source.sample(i, torch.Generator().manual_seed(i)) for i in range(count)]
+
+
+@torch.inference_mode()
+def held_out_losses(
+    model: VLM, processor: Processor, dev: Mapping[str, Sequence[Sample]]
+) -> dict[str, float]:
+    """Nats a token on the dev samples: `val_loss` over all, and of each world."""
+    losses: dict[str, float] = {}
+    nll, count = 0.0, 0
+    for name, samples in dev.items():
+        own_nll, own_count = 0.0, 0
+        for start in range(0, len(samples), 8):
+            loss = language_modelling(model, processor.collate(samples[start : start + 8]))
+            own_nll, own_count = own_nll + loss.nll, own_count + loss.num_tokens
+        losses[f"val_loss_{name}"] = own_nll / own_count
+        nll, count = nll + own_nll, count + own_count
+    return {"val_loss": nll / count, **losses}
