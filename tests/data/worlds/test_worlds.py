@@ -89,10 +89,13 @@ def test_several_stills_are_numbered_files(tmp_path: Path):
         assert opened.getpixel((0, 0)) == (0, 0, 255)
 
 
-def test_a_long_clip_is_shown_by_six_frames():
-    drawing = Drawing(pictures=(RED, *[BLUE] * 16), fps=8.0)
+def test_a_long_clip_is_shown_by_six_frames_with_the_first_and_the_last():
+    drawing = Drawing(pictures=(RED, *[BLUE] * 16, RED), fps=8.0)
     sample = WorldSample(sample_id="x", drawing=drawing, questions=(), truth={})
-    assert _strip(sample).size == (6 * 20 + 5 * 4, 10)
+    strip = _strip(sample)
+    assert strip.size == (6 * 20 + 5 * 4, 10)
+    assert strip.getpixel((0, 5)) == strip.getpixel((139, 5)) == (255, 0, 0)
+    assert strip.getpixel((24, 5)) == strip.getpixel((115, 5)) == (0, 0, 255)
 
 
 def test_an_answer_is_read_from_left_to_right():

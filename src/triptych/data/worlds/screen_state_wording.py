@@ -153,7 +153,7 @@ STATE_PHRASES: Mapping[str, Phrases] = {
         ),
         unseen=(
             "On what tab is the user right now?",
-            "Whose tab is highlighted?",
+            "Which tab is highlighted?",
             "What section of the window are we looking at?",
         ),
     ),

@@ -18,7 +18,7 @@ SHEET_ROWS = 24
 """Samples that a sheet has room for; more are written, but not put on it."""
 
 _STRIP = 6
-"""Frames of a clip on a sheet."""
+"""Most frames of a clip on a sheet, evenly spread from the first to the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +172,9 @@ def _kind(question: Question) -> str:
 def _strip(sample: WorldSample) -> Image.Image:
     """The picture with what answers point at; several side by side, the first with the marks."""
     pictures = list(sample.drawing.pictures)
-    if sample.drawing.fps:
-        pictures = pictures[:: -(-len(pictures) // _STRIP)]
+    if sample.drawing.fps and len(pictures) > _STRIP:
+        last = len(pictures) - 1
+        pictures = [pictures[round(last * index / (_STRIP - 1))] for index in range(_STRIP)]
     pictures[0] = _marked(pictures[0], sample.questions)
     if len(pictures) == 1:
         return pictures[0]
