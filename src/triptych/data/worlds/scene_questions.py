@@ -16,27 +16,15 @@ from triptych.data.worlds.naming import (
     with_article,
 )
 from triptych.data.worlds.objects import (
-    COLOURS,
     HELD_OUT,
-    SHAPES,
-    SIZES,
-    TEXTURES,
     Thing,
 )
 from triptych.data.worlds.question import Question, Words
-from triptych.data.worlds.scene_facts import POPULAR, Scene, is_held_out
+from triptych.data.worlds.scene_facts import DRAWN, POPULAR, Scene, is_held_out
 from triptych.data.worlds.scene_words import PHRASES
 from triptych.data.worlds.wording import Split, word
 
 Ask: TypeAlias = Callable[[Scene, Random, Split], Question | None]
-
-VALUES: Mapping[str, tuple[str, ...]] = {
-    "colour": tuple(COLOURS),
-    "shape": SHAPES,
-    "size": tuple(SIZES),
-    "texture": TEXTURES,
-}
-"""What each attribute may be."""
 
 _ALSO: Mapping[str, tuple[str, ...]] = {
     "grey": ("gray",),
@@ -94,9 +82,14 @@ def ask_attribute(scene: Scene, rng: Random, split: Split) -> Question | None:
 
 def attribute_question(thing: Thing, attribute: str, text: str) -> Question:
     """Asked in this text of a thing that it means."""
+    accepted, held_out = attribute_answers(thing, attribute), is_held_out(thing)
+    return answered("attribute", text, accepted, attribute=attribute, held_out=held_out)
+
+
+def attribute_answers(thing: Thing, attribute: str) -> tuple[str, ...]:
+    """Its value, and other names for that."""
     value: str = getattr(thing, attribute)
-    accepted = (value, *_ALSO.get(value, ()))
-    return answered("attribute", text, accepted, attribute=attribute, held_out=is_held_out(thing))
+    return (value, *_ALSO.get(value, ()))
 
 
 # -- existence ------------------------------------------------------------------------------------
@@ -123,7 +116,7 @@ def ask_existence(scene: Scene, rng: Random, split: Split) -> Question | None:
         attributes = rng.choice(_LOOKED_AT_ALONE if family == "random" else _LOOKED_AT)
     present = describe(rng.choice(popular if family == "popular" else scene.things), attributes)
     # Both are found before the coin is thrown, so that neither is rarer.
-    absent = _absent(scene, rng, split, family, attributes)
+    absent = _absent(scene, rng, family, attributes, names_held_out(present))
     if absent is None:
         return None
     wanted = rng.choice((present, absent))
@@ -152,23 +145,33 @@ def existence_question(scene: Scene, wanted: Description, text: str, family: str
         yes_or_no(is_there),
         family=family,
         negatives="none" if is_there else family,
-        held_out=(wanted.colour, wanted.shape) in HELD_OUT,
+        held_out=names_held_out(wanted),
     )
 
 
 def _absent(
-    scene: Scene, rng: Random, split: Split, family: str, attributes: Sequence[str]
+    scene: Scene,
+    rng: Random,
+    family: str,
+    attributes: Sequence[str],
+    is_held_out_pair: bool = False,
 ) -> Description | None:
-    """Something that is not there, of this family."""
+    """Something that is not there, of this family; of a held-out pair or not, as asked.
+
+    Values are drawn as those of the things are, or the words would give the answer away. And in
+    training a held-out pair would always be absent, which could be learnt.
+    """
     for _ in range(20):
-        if family == "popular":
+        if is_held_out_pair:
+            wanted = _held_out(scene, rng, family, attributes)
+        elif family == "popular":
             colour, shape = rng.choice(POPULAR)
             wanted = Description(colour=colour, shape=shape)
         elif family == "random":
-            wanted = Description(**{key: rng.choice(VALUES[key]) for key in attributes})
+            wanted = Description(**{key: _drawn(key, scene, rng) for key in attributes})
         else:
             wanted = _nearly(scene, rng, attributes)
-        if _may_ask(wanted, split) and not any(map(wanted.fits, scene.things)):
+        if names_held_out(wanted) == is_held_out_pair and not wanted.count(scene.things):
             return wanted
     return None
 
@@ -179,13 +182,28 @@ def _nearly(scene: Scene, rng: Random, attributes: Sequence[str]) -> Description
     key = rng.choice(attributes)
     value = getattr(other, key)
     if value == getattr(one, key):
-        value = rng.choice(VALUES[key])
+        value = _drawn(key, scene, rng)
     return replace(describe(one, attributes), **{key: value})
 
 
-def _may_ask(wanted: Description, split: Split) -> bool:
-    # In training a held-out pair would always be absent, and that could be learnt.
-    return split == "combinations" or (wanted.colour, wanted.shape) not in HELD_OUT
+def _drawn(key: str, scene: Scene, rng: Random) -> str:
+    # Where there are many things, none is large.
+    return rng.choice(scene.things).size if key == "size" else rng.choice(DRAWN[key])
+
+
+def _held_out(scene: Scene, rng: Random, family: str, attributes: Sequence[str]) -> Description:
+    """A held-out pair; if adversarial, of the colour or the shape of a thing."""
+    colour, shape = rng.choice(sorted(HELD_OUT))
+    one = rng.choice(scene.things)
+    if family == "adversarial":
+        near = [pair for pair in sorted(HELD_OUT) if one.colour in pair or one.shape in pair]
+        colour, shape = rng.choice(near)
+    return replace(describe(one, attributes), colour=colour, shape=shape)
+
+
+def names_held_out(wanted: Description) -> bool:
+    """Whether this is of a colour and a shape that training never pairs."""
+    return (wanted.colour, wanted.shape) in HELD_OUT
 
 
 # -- count and comparison -------------------------------------------------------------------------
@@ -206,7 +224,7 @@ def ask_count(scene: Scene, rng: Random, split: Split) -> Question | None:
         groups = [describe(rng.choice(scene.things), attributes) for _ in range(2)]
         wanted = max(groups, key=lambda group: group.count(scene.things))
         if rng.random() < 0.12:
-            wanted = _absent(scene, rng, split, "random", attributes)
+            wanted = _absent(scene, rng, "random", attributes)
     if wanted is None:
         return None
     return count_question(scene, wanted, word(PHRASES, "count", rng, split, things=wanted.plural))
@@ -231,7 +249,7 @@ def _more(form: str, scene: Scene, rng: Random, split: Split) -> Question | None
         one = describe(rng.choice(scene.things), (key,))
         other = describe(rng.choice(scene.things), (key,))
         if rng.random() < 0.2:
-            other = Description(**{key: rng.choice(VALUES[key])})
+            other = Description(**{key: rng.choice(DRAWN[key])})
         counts = one.count(scene.things), other.count(scene.things)
         if counts[0] != counts[1]:
             break

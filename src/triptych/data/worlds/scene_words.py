@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from triptych.data.worlds.wording import Phrases
 
 
-def _phrases(seen: str, unseen: str) -> Phrases:
+def phrases(seen: str, unseen: str) -> Phrases:
     """One wording a line."""
     return Phrases(*(tuple(map(str.strip, ways.strip().split("\n"))) for ways in (seen, unseen)))
 
 
-_CAPTION = _phrases(
+_CAPTION = phrases(
     """Describe the picture.
     What is in this picture?
     describe this image
@@ -29,7 +29,7 @@ _CAPTION = _phrases(
     I can't see the picture, what is on it?""",
 )
 
-_COLOUR = _phrases(
+_COLOUR = phrases(
     """What colour is the {thing}?
     what color is the {thing}
     Which colour does the {thing} have?
@@ -48,7 +48,7 @@ _COLOUR = _phrases(
     Look at the {thing} and say its color.""",
 )
 
-_SHAPE = _phrases(
+_SHAPE = phrases(
     """What shape is the {thing}?
     what shape is the {thing}
     Which shape does the {thing} have?
@@ -67,7 +67,7 @@ _SHAPE = _phrases(
     Look at the {thing} and name its form.""",
 )
 
-_SIZE = _phrases(
+_SIZE = phrases(
     """How big is the {thing}?
     how large is the {thing}
     What size is the {thing}?
@@ -86,7 +86,7 @@ _SIZE = _phrases(
     Look at the {thing} and say how large it is.""",
 )
 
-_TEXTURE = _phrases(
+_TEXTURE = phrases(
     """Is the {thing} striped, dotted or solid?
     is the {thing} solid, striped or dotted
     What texture does the {thing} have?
@@ -105,7 +105,7 @@ _TEXTURE = _phrases(
     Look at the {thing}: what texture is it filled with?""",
 )
 
-_EXISTENCE = _phrases(
+_EXISTENCE = phrases(
     """Is there {a_thing} in the picture?
     is there {a_thing}
     Is there {a_thing}?
@@ -125,7 +125,7 @@ _EXISTENCE = _phrases(
     Did someone draw {a_thing} here?""",
 )
 
-_COUNT = _phrases(
+_COUNT = phrases(
     """How many {things} are there?
     how many {things}
     Count the {things}.
@@ -144,7 +144,7 @@ _COUNT = _phrases(
     The picture contains how many {things}?""",
 )
 
-_MORE = _phrases(
+_MORE = phrases(
     """Are there more {these} than {those}?
     are there more {these} than {those}
     Do {these} outnumber {those}?
@@ -162,7 +162,7 @@ _MORE = _phrases(
     Is it true that {these} outnumber {those}?""",
 )
 
-_WHICH = _phrases(
+_WHICH = phrases(
     """Which are there more of, {these} or {those}?
     which are there more of: {these} or {those}
     What is there more of, {these} or {those}?
@@ -180,7 +180,7 @@ _WHICH = _phrases(
     If you count {these} and {those}, which are more?""",
 )
 
-_LARGER = _phrases(
+_LARGER = phrases(
     """Is the {thing} larger than the {other}?
     is the {thing} bigger than the {other}
     Is the {thing} bigger than the {other}?
@@ -198,7 +198,7 @@ _LARGER = _phrases(
     Can I say the {other} is the smaller one next to the {thing}?""",
 )
 
-_YESNO = _phrases(
+_YESNO = phrases(
     """Is the {thing} {relation} the {other}?
     is the {thing} {relation} the {other}
     Is it right that the {thing} is {relation} the {other}?
@@ -216,7 +216,7 @@ _YESNO = _phrases(
     Looking from the {other}, would the {thing} be {relation} it?""",
 )
 
-_CHOICE = _phrases(
+_CHOICE = phrases(
     """Is the {thing} {options} the {other}?
     is the {thing} {options} the {other}
     Where is the {thing}: {options} the {other}?
@@ -234,7 +234,7 @@ _CHOICE = _phrases(
     the {thing}, is it {options} the {other}?""",
 )
 
-_LOCATE = _phrases(
+_LOCATE = phrases(
     """Where is the {thing}?
     where is the {thing}
     Locate the {thing}.
@@ -253,7 +253,7 @@ _LOCATE = _phrases(
     Which area does the {thing} take up?""",
 )
 
-_POINT = _phrases(
+_POINT = phrases(
     """Point at the {thing}.
     point to the {thing}
     Point to the {thing}.
@@ -272,7 +272,7 @@ _POINT = _phrases(
     One point inside the {thing}, please.""",
 )
 
-_DETECT = _phrases(
+_DETECT = phrases(
     """Find all {things}.
     Detect all {things}.
     detect {things}
