@@ -10,13 +10,22 @@ from triptych.data.worlds import world as drawing
 from triptych.data.worlds.charts import Charts
 from triptych.data.worlds.clips import Clips
 from triptych.data.worlds.documents import Documents
+from triptych.data.worlds.pairs import Pairs
 from triptych.data.worlds.scenes import Scenes
 from triptych.data.worlds.screens import Screens
 from triptych.data.worlds.signs import Signs
 from triptych.data.worlds.world import Pair, SampleId, World, WorldSample
 from triptych.errors import UnknownNameError, UsageError
 
-_ALL: tuple[World, ...] = (Scenes(), Signs(), Charts(), Documents(), Screens(), Clips())
+_ALL: tuple[World, ...] = (
+    Scenes(),
+    Signs(),
+    Charts(),
+    Documents(),
+    Screens(),
+    Pairs(),
+    Clips(),
+)
 
 WORLDS: Mapping[str, World] = {each.name: each for each in _ALL}
 """All there are."""
