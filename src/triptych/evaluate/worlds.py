@@ -6,10 +6,9 @@ questions about a blank picture: what the model gets right without looking.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
-from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
@@ -17,7 +16,7 @@ from triptych.data.worlds import find_world
 from triptych.data.worlds.question import Question
 from triptych.data.worlds.samples import encode_drawing, prompt
 from triptych.data.worlds.wording import Split
-from triptych.data.worlds.world import Drawing, SampleId, draw_from, draw_pair
+from triptych.data.worlds.world import Drawing, SampleId, blanked, draw_from, draw_pair
 from triptych.errors import UnknownNameError
 from triptych.evaluate.answers import Said, Verdict, judge
 from triptych.evaluate.statistics import Interval, mean_interval
@@ -205,12 +204,6 @@ def _items(row: Row, num_items: int) -> Iterator[_Item]:
             found += 1
             yield _Item(drawn.drawing, Random(number).choice(fitting))
         number += 1
-
-
-def blanked(drawing: Drawing) -> Drawing:
-    """The drawing with every picture in one grey."""
-    grey = tuple(Image.new("RGB", each.size, (128, 128, 128)) for each in drawing.pictures)
-    return replace(drawing, pictures=grey)
 
 
 def prior_score(questions: Sequence[Question]) -> float:

@@ -17,7 +17,7 @@ Everything is a function of the sample's id, so any sample can be drawn again:
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -37,6 +37,12 @@ class Drawing:
 
     fps: float | None = None
     """Frames a second when the pictures are a clip; None for stills."""
+
+
+def blanked(drawing: Drawing) -> Drawing:
+    """The same sizes in plain grey: what is left of a question when nothing can be seen."""
+    grey = tuple(Image.new("RGB", each.size, (128, 128, 128)) for each in drawing.pictures)
+    return replace(drawing, pictures=grey)
 
 
 @runtime_checkable
