@@ -66,7 +66,7 @@ class Flickr8kRecipe:
     """Whether there is a second stage, on the CIDEr of the model's own captions."""
     refinement: TrainConfig = TrainConfig(
         learning_rates=PanelRates(connector=1e-4, language=1e-4),
-        epochs=5,
+        epochs=3,
         batch_size=16,
         warmup_steps=50,
         weight_decay=0.0,
