@@ -129,7 +129,10 @@ def compose_chart(rng: Random, split: Split, prior: float) -> ChartFacts:
     names, horizontal = _choose_categories(rng, kind, axis, split, size[0])
     series_axis = rng.choice(SERIES)
     single = num_series[kind] == 1
-    printed = rng.random() < {"bar": 0.4, "grouped": 0.3, "line": 0.4 * single, "pie": 0.8}[kind]
+    # Values over more than nine bars side by side would touch.
+    roomy = num_series[kind] * len(names) <= 9
+    shares = {"bar": 0.4, "grouped": 0.4 * roomy, "line": 0.4 * single, "pie": 0.8}
+    printed = rng.random() < shares[kind]
     scale = _choose_scale(rng, small=kind == "pie" or (kind == "grouped" and printed))
     values = _choose_values(rng, kind, (num_series[kind], len(names)), scale, printed)
     if kind != "line" and rng.random() < prior:
@@ -268,36 +271,40 @@ def are_clear(kind: ChartType, values: Values, scale: Scale) -> bool:
 
 def change_chart(facts: ChartFacts, rng: Random) -> ChartFacts:
     """One value is another, clearly, and if possible so that the order changes."""
-    cells = rng.sample(facts.cells, len(facts.cells))
-    possible = candidates(facts.type, facts.scale, facts.printed)
-    changed = [
-        [_with_value(facts, cell, new) for new in possible if _is_clear_change(facts, cell, new)]
-        for cell in cells
+    fallback: list[tuple[Cell, int]] = []
+    for cell in rng.sample(facts.cells, len(facts.cells)):
+        options = _new_values(facts, cell)
+        if reordering := [new for new in options if _reorders(facts, cell, new)]:
+            return _with_value(facts, cell, rng.choice(reordering))
+        fallback += [(cell, new) for new in options]
+    return _with_value(facts, *rng.choice(fallback))
+
+
+def _new_values(facts: ChartFacts, cell: Cell) -> list[int]:
+    """What a mark could be instead: well off what it is and what it is compared with."""
+    old, top, row = facts.value(cell), facts.scale.top, facts.values[cell[0]]
+    column = [other[cell[1]] for other in facts.values]
+    compared = [*row[: cell[1]], *row[cell[1] + 1 :], *column[: cell[0]], *column[cell[0] + 1 :]]
+    lowest_share = _SMALLEST_SLICE if facts.type == "pie" else 0.0
+    return [
+        new
+        for new in candidates(facts.type, facts.scale, facts.printed)
+        if abs(new - old) >= 0.15 * max(top, old)
+        and all(abs(new - other) >= _GAP_SHARE * top for other in compared)
+        and min(new, *compared) >= lowest_share * (sum(row) - old + new)
     ]
-    changed = [[other for other in options if _is_sound(other)] for options in changed]
-    for options in changed:
-        if reordering := [other for other in options if _order(other) != _order(facts)]:
-            return rng.choice(reordering)
-    return rng.choice([other for options in changed for other in options])
 
 
-def _is_clear_change(facts: ChartFacts, cell: Cell, new: int) -> bool:
-    difference = abs(new - facts.value(cell))
-    return difference >= 0.15 * facts.scale.top and difference >= 0.15 * facts.value(cell)
-
-
-def _is_sound(facts: ChartFacts) -> bool:
-    return are_clear(facts.type, facts.values, facts.scale)
+def _reorders(facts: ChartFacts, cell: Cell, new: int) -> bool:
+    """Whether a value passes another of its series."""
+    low, high = sorted((facts.value(cell), new))
+    return any(low < other < high for other in facts.values[cell[0]])
 
 
 def _with_value(facts: ChartFacts, cell: Cell, new: int) -> ChartFacts:
     rows = [list(row) for row in facts.values]
     rows[cell[0]][cell[1]] = new
     return replace(facts, values=tuple(tuple(row) for row in rows))
-
-
-def _order(facts: ChartFacts) -> list[list[int]]:
-    return [sorted(range(len(row)), key=row.__getitem__) for row in facts.values]
 
 
 def vary_chart(facts: ChartFacts, rng: Random) -> ChartFacts:

@@ -11,7 +11,7 @@ from triptych.geometry import Box, Point
 
 LABEL_SIZE = 12
 PRINTED_SIZE = 11
-_MARGIN = 6
+_MARGIN = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +77,11 @@ def _width(facts: ChartFacts, text: str) -> float:
 def _title(facts: ChartFacts) -> Lettering:
     name = {"serif": "serif-bold", "times": "times-bold", "roman": "times-bold"}
     font = name.get(facts.style.font, "sans-bold") if facts.style.bold_title else facts.style.font
-    width = facts.size[0]
+    width = float(facts.size[0])
     return Lettering(
         text=facts.title,
         x=width / 2,
-        y=13,
+        y=13.0,
         anchor="mm",
         font=font,
         size=largest_fitting(facts.title, font, width - 8, (14, 13, 12, 11)),
@@ -100,8 +100,8 @@ def _top_legend(facts: ChartFacts) -> tuple[list[tuple[Box, int]], list[Letterin
     keys: list[tuple[Box, int]] = []
     names: list[Lettering] = []
     for index, (name, width) in enumerate(zip(facts.series, widths, strict=True)):
-        keys.append((Box(x, 28, x + 10, 38), index))
-        names.append(_line(facts, name, x + 14, 33, "lm"))
+        keys.append((Box(x, 28.0, x + 10, 38.0), index))
+        names.append(_line(facts, name, x + 14, 33.0, "lm"))
         x += width + gap
     return keys, names
 
@@ -114,7 +114,7 @@ def _side_legend(facts: ChartFacts) -> tuple[list[tuple[Box, int]], list[Letteri
     keys: list[tuple[Box, int]] = []
     names: list[Lettering] = []
     for index, name in enumerate(facts.categories):
-        middle = round(y + pitch * index)
+        middle = float(round(y + pitch * index))
         keys.append((Box(left - 15, middle - 5, left - 5, middle + 5), index))
         names.append(_line(facts, name, left, middle, "lm"))
     return keys, names
@@ -125,23 +125,23 @@ def _side_legend(facts: ChartFacts) -> tuple[list[tuple[Box, int]], list[Letteri
 
 def _frame(facts: ChartFacts) -> Box:
     width, height = facts.size
-    top = 28 + (16 if len(facts.series) > 1 else 0)
+    top = 44.0 if len(facts.series) > 1 else 28.0
     bottom = height - _MARGIN - 16
     top_label = _width(facts, str(facts.scale.top))
     if facts.horizontal:
         left = _MARGIN + max(_width(facts, name) for name in facts.categories) + 6
-        return Box(left, top, width - 8 - (26 if facts.printed else top_label / 2), bottom)
-    return Box(_MARGIN + top_label + 6, top + (12 if facts.printed else 4), width - 8, bottom)
+        return Box(left, top, width - 8 - (26.0 if facts.printed else top_label / 2), bottom)
+    return Box(_MARGIN + top_label + 6, top + (12 if facts.printed else 4), width - 8.0, bottom)
 
 
 def _pie_frame(facts: ChartFacts, legend: list[Lettering]) -> Box:
-    room = Box(8, 28, legend[0].x - 24, facts.size[1] - 8)
+    room = Box(8.0, 28.0, legend[0].x - 24, facts.size[1] - 8.0)
     radius = min(room.width, room.height) / 2
     x, y = room.centre.x, room.centre.y
     return Box(x - radius, y - radius, x + radius, y + radius)
 
 
-def _along(facts: ChartFacts, plot: Box, value: float) -> float:
+def _along(facts: ChartFacts, plot: Box, value: int) -> float:
     """Where on the value axis a value stands."""
     share = value / facts.scale.top
     return plot.left + share * plot.width if facts.horizontal else plot.bottom - share * plot.height

@@ -87,7 +87,7 @@ def compose_document(rng: Random, split: Split, prior: float) -> DocumentFacts:
 
 def _compose_receipt(rng: Random, split: Split, prior: float) -> Receipt:
     store = shop(rng, split)
-    num_items = rng.choices((1, 2, 3, 4), (4, 4, 2, 1))[0]
+    num_items = rng.choices((1, 2, 3, 4), (12, 6, 3, 1))[0]
     coarse = rng.random() < 0.5
     names = _choose_names(rng, GOODS, store, num_items, split, prior)
     items = tuple(Item(name, _choose_qty(rng), _choose_price(rng, coarse)) for name in names)
@@ -140,7 +140,7 @@ def _compose_table(rng: Random, split: Split) -> Table:
 
 
 def _choose_names(
-    rng: Random, pool: Sequence[str], owner: str, count: int, split: Split, prior: float
+    rng: Random, pool: tuple[str, ...], owner: str, count: int, split: Split, prior: float
 ) -> list[str]:
     """What is listed under a shop's name or a table's subject."""
     allowed = [word for word in words_for(pool, split) if _may_meet(owner, word, split)]

@@ -17,7 +17,7 @@ from triptych.data.worlds.document_facts import (
 from triptych.data.worlds.lettering import Lettering, largest_fitting
 from triptych.geometry import Box, Point, Polygon
 
-_MARGIN = 14
+_MARGIN = 14.0
 # Turned by 1.5 degrees, a tall page moves by 6 pixels at its corners.
 _BOLD = {
     "sans": "sans-bold",
@@ -117,6 +117,8 @@ class _Sheet:
         return self.page.currency + amount
 
     def rule(self, y: float) -> Shade:
+        """Across the page, on whole pixels so that it is sharp."""
+        y = float(round(y))
         return Shade(Box(self.left, y, self.right, y + 1), 60, self.page.dashed)
 
 
@@ -138,13 +140,13 @@ def _receipt(receipt: Receipt, sheet: _Sheet) -> Iterator[Mark]:
     )
     for text in (receipt.address, f"Tel {receipt.phone}", f"Date {receipt.date}"):
         yield sheet.line(text, sheet.middle, next(rows), "mm")
-    yield sheet.rule(round(next(rows) - pitch * 0.35))
+    yield sheet.rule(next(rows) - pitch * 0.35)
     y = 0.0
     for item in receipt.items:
         y = next(rows) - pitch * 0.6
         yield sheet.line(f"{item.qty} x {item.name}", sheet.left, y)
         yield sheet.line(sheet.money(item.price), sheet.right, y, "rm")
-    yield sheet.rule(round(y + pitch * 0.7))
+    yield sheet.rule(y + pitch * 0.7)
     y += pitch * 1.35
     yield sheet.line(sheet.heading("Total"), sheet.left, y, bold=True, sizes=(14, 13))
     yield sheet.line(sheet.money(receipt.total), sheet.right, y, "rm", bold=True, sizes=(14, 13))
@@ -167,21 +169,21 @@ def _bars(sheet: _Sheet, top: float) -> Iterator[Shade]:
 
 def _invoice(invoice: Invoice, sheet: _Sheet) -> Iterator[Mark]:
     left, right = sheet.left, sheet.right
-    yield sheet.line(invoice.seller, left, 26, bold=True, sizes=(14, 13, 12), room=160)
-    yield sheet.line(sheet.heading("Invoice"), right, 26, "rm", sizes=(14, 13), room=80)
-    yield sheet.rule(41)
+    yield sheet.line(invoice.seller, left, 26.0, bold=True, sizes=(14, 13, 12), room=160.0)
+    yield sheet.line(sheet.heading("Invoice"), right, 26.0, "rm", sizes=(14, 13), room=80.0)
+    yield sheet.rule(41.0)
     for y, label, text in (
-        (60, "Invoice no.", invoice.number),
-        (82, "Date", invoice.date),
-        (104, "Customer", invoice.customer),
+        (60.0, "Invoice no.", invoice.number),
+        (82.0, "Date", invoice.date),
+        (104.0, "Customer", invoice.customer),
     ):
-        yield sheet.line(label, left, y, room=95)
+        yield sheet.line(label, left, y, room=95.0)
         yield sheet.line(text, left + 100, y, room=right - left - 100)
-    yield Shade(Box(left - 4, 124, right + 4, 146), 210)
+    yield Shade(Box(left - 4, 124.0, right + 4, 146.0), 210)
     qty = left + 0.62 * (right - left)
     for text, x, anchor in (("Item", left, "lm"), ("Qty", qty, "rm"), ("Amount", right, "rm")):
-        yield sheet.line(text, x, 135, anchor, bold=True)
-    y = 160
+        yield sheet.line(text, x, 135.0, anchor, bold=True)
+    y = 160.0
     for item in invoice.items:
         yield sheet.line(item.name, left, y)
         yield sheet.line(str(item.qty), qty, y, "rm")
@@ -201,11 +203,11 @@ def _total(bill: Bill, sheet: _Sheet, y: float) -> Iterator[Lettering]:
 
 def _form(form: Form, sheet: _Sheet) -> Iterator[Mark]:
     yield sheet.line(
-        sheet.heading(form.title), sheet.middle, 28, "mm", bold=True, sizes=(15, 14, 13)
+        sheet.heading(form.title), sheet.middle, 28.0, "mm", bold=True, sizes=(15, 14, 13)
     )
-    start, pitch = 106, (sheet.size[1] - 2 * _MARGIN - 36) / len(form.fields)
+    start, pitch = 106.0, (sheet.size[1] - 2 * _MARGIN - 36) / len(form.fields)
     for index, (label, text) in enumerate(form.fields):
-        y = round(52 + pitch * (index + 0.5))
+        y = float(round(52 + pitch * (index + 0.5)))
         yield sheet.line(label, sheet.left, y, room=start - sheet.left - 8)
         box = Box(start, y - 12, sheet.right + 4, y + 12)
         if sheet.page.boxed:
@@ -225,20 +227,20 @@ def _frame(box: Box) -> Iterator[Shade]:
 
 def _table(table: Table, sheet: _Sheet) -> Iterator[Mark]:
     yield sheet.line(
-        sheet.heading(table.title), sheet.middle, 26, "mm", bold=True, sizes=(14, 13, 12)
+        sheet.heading(table.title), sheet.middle, 26.0, "mm", bold=True, sizes=(14, 13, 12)
     )
-    top, bottom = 46, sheet.size[1] - _MARGIN
+    top, bottom = 46.0, sheet.size[1] - _MARGIN
     pitch = (bottom - top) / (len(table.rows) + 1)
     shares = (0.0, 0.38, 0.7, 1.0)
-    edges = [round(sheet.left + share * (sheet.right - sheet.left)) for share in shares]
+    edges = [float(round(sheet.left + share * (sheet.right - sheet.left))) for share in shares]
     dark = not sheet.page.boxed
-    yield Shade(Box(sheet.left, top, sheet.right, round(top + pitch)), 70 if dark else 215)
+    yield Shade(Box(sheet.left, top, sheet.right, float(round(top + pitch))), 70 if dark else 215)
     for index, row in enumerate((table.columns, *table.rows)):
         y = top + pitch * (index + 0.5)
         for text, left, right in zip(row, edges, edges[1:], strict=False):
             ink = _WHITE if dark and index == 0 else _BLACK
             yield sheet.line(text, left + 6, y, bold=index == 0, room=right - left - 8, ink=ink)
-        yield sheet.rule(round(top + pitch * (index + 1)))
+        yield sheet.rule(top + pitch * (index + 1))
     if sheet.page.boxed:
         for edge in edges:
             yield Shade(Box(edge, top, edge + 1, bottom), 60)

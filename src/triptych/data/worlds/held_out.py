@@ -5,7 +5,7 @@ does not.
 """
 
 import hashlib
-from collections.abc import Sequence
+from functools import lru_cache
 
 from triptych.data.worlds.wording import Split
 
@@ -13,6 +13,7 @@ PAIR_SHARE = 0.2
 """Of all pairs of words, how many are kept for the split `combinations`."""
 
 
+@lru_cache(maxsize=8192)
 def stable_share(text: str) -> float:
     """A number in 0..1 that depends on the text alone, the same on every machine."""
     digest = hashlib.blake2b(text.encode(), digest_size=6).digest()
@@ -24,7 +25,8 @@ def listed(words: str, separator: str | None = None) -> tuple[str, ...]:
     return tuple(words.split(separator))
 
 
-def words_for(words: Sequence[str], split: Split, share: float = 0.25) -> tuple[str, ...]:
+@lru_cache(maxsize=256)
+def words_for(words: tuple[str, ...], split: Split, share: float = 0.25) -> tuple[str, ...]:
     """The words a split may use: a share of them is the test's own, the rest everyone else's."""
     by_hash = sorted(words, key=stable_share)
     num_held_out = round(len(by_hash) * share)

@@ -1,5 +1,6 @@
 """Lines of text with a place, and the grain of a picture; charts and documents are set in these."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -53,6 +54,7 @@ def font_size(name: str, size: int) -> int:
     return size + _ENLARGED.get(name, 0)
 
 
+@lru_cache(maxsize=8192)
 def text_width(text: str, name: str, size: int) -> float:
     """Pixels from the start of a text to where the next letter would go."""
     return font(name, font_size(name, size)).getlength(text)
@@ -79,11 +81,14 @@ def add_grain(image: Image.Image, seed: int, strength: int) -> Image.Image:
     if strength == 0:
         return image
     noise = Image.frombytes("L", image.size, Random(seed).randbytes(image.width * image.height))
-    noise = noise.point([128 + (2 * strength * value) // 255 - strength for value in range(256)])
+    noise = noise.point(
+        [128 - strength + (2 * strength + 1) * value // 256 for value in range(256)]
+    )
     same = Image.merge(image.mode, (noise,) * len(image.getbands()))
     return ImageChops.add(image, same, 1.0, -128)
 
 
 @lru_cache(maxsize=8192)
-def _extent(name: str, size: int, text: str, anchor: str) -> tuple[float, float, float, float]:
-    return font(name, font_size(name, size)).getbbox(text, anchor=anchor)
+def _extent(name: str, size: int, text: str, anchor: str) -> tuple[int, int, int, int]:
+    left, top, right, bottom = font(name, font_size(name, size)).getbbox(text, anchor=anchor)
+    return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
