@@ -26,11 +26,13 @@ def test_help_lists_every_verb_in_whole_sentences(triptych: Command) -> None:
     done = triptych("--help")
     assert done.code == 0
     assert "..." not in done.out.partition("Commands:")[2]
-    for verb in ("ask", "caption", "draw", "export", "recipes", "train", "xray"):
+    for verb in ("ask", "caption", "draw", "evaluate", "export", "recipes", "train", "xray"):
         assert f"\n  {verb} " in done.out
 
 
-@pytest.mark.parametrize("verb", ["ask", "caption", "draw", "export", "recipes", "train", "xray"])
+@pytest.mark.parametrize(
+    "verb", ["ask", "caption", "draw", "evaluate", "export", "recipes", "train", "xray"]
+)
 def test_every_verb_explains_itself(triptych: Command, verb: str) -> None:
     done = triptych(verb, "--help")
     assert done.code == 0

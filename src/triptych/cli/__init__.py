@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from triptych.cli import ask, caption, draw, export, recipes, train, xray
+from triptych.cli import ask, caption, draw, evaluate, export, recipes, train, xray
 from triptych.errors import TriptychError
 
 DEBUG = "TRIPTYCH_DEBUG"
@@ -29,6 +29,9 @@ app = typer.Typer(
 app.command("ask", short_help="Ask a question about pictures.")(ask.ask)
 app.command("caption", short_help="Describe pictures.")(caption.caption)
 app.command("draw", short_help="Draw pictures whose every answer is known.")(draw.draw)
+app.command("evaluate", short_help="Score a model, with intervals and controls.")(
+    evaluate.evaluate
+)
 app.command("export", short_help="Write a model for other engines.")(export.export)
 app.command("recipes", short_help="List what can be trained, with every setting.")(recipes.recipes)
 app.command("train", short_help="Train a model by a recipe.")(train.train)

@@ -8,17 +8,19 @@ questions about a blank picture: what the model gets right without looking.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
 from triptych.data.worlds import find_world
 from triptych.data.worlds.question import Question
 from triptych.data.worlds.samples import encode_drawing, prompt
 from triptych.data.worlds.wording import Split
 from triptych.data.worlds.world import Drawing, SampleId, blanked, draw_from, draw_pair
-from triptych.errors import UnknownNameError
-from triptych.evaluate.answers import Said, Verdict, judge
+from triptych.errors import DataError, UnknownNameError
+from triptych.evaluate.answers import Said, judge
 from triptych.evaluate.statistics import Interval, mean_interval
 from triptych.fusion.vlm import VLM
 from triptych.generate import Completion, GenerationOptions, generate
@@ -55,7 +57,7 @@ class RowResult:
     share_ended: float
     num_items: int
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
             "row": self.row.name,
@@ -193,17 +195,32 @@ def evaluate_pairs(
     return mean_interval([float(each) for each in both])
 
 
+PAIRS_BAR = 0.80
+"""What the embedded model is meant to reach for both twins."""
+
+MOST_PICTURES = 100
+"""Pictures looked through for one question of a row, on average, before giving up."""
+
+
 def _items(row: Row, num_items: int) -> Iterator[_Item]:
-    """One question a picture, from as many pictures as it takes."""
-    world, found, number = find_world(row.world), 0, 0
-    while found < num_items:
-        sample_id = SampleId(world=row.world, split=row.split, number=number)
-        drawn = draw_from(world, sample_id)
+    """One question a picture, from as many pictures as it takes.
+
+    Raises:
+        DataError: hardly any picture of the world has such a question.
+    """
+    world, found = find_world(row.world), 0
+    for number in range(MOST_PICTURES * num_items):
+        drawn = draw_from(world, SampleId(world=row.world, split=row.split, number=number))
         fitting = [question for question in drawn.questions if row.keep(question)]
         if fitting:
             found += 1
             yield _Item(drawn.drawing, Random(number).choice(fitting))
-        number += 1
+        if found == num_items:
+            return
+    raise DataError(
+        f"the row {row.name!r} found {found} of {num_items} questions in "
+        f"{MOST_PICTURES * num_items} pictures of {row.world}; ask for fewer items"
+    )
 
 
 def prior_score(questions: Sequence[Question]) -> float:
@@ -263,18 +280,50 @@ def said(processor: Processor, drawing: Drawing, completion: Completion) -> Said
     return Said(completion.text.strip(), tuple(coordinates.read(raw, width, height)))
 
 
-def table(results: Sequence[RowResult]) -> Mapping[str, Mapping[str, object]]:
-    """The results by row."""
-    return {result.row.name: result.as_dict() for result in results}
+def evaluate_model(
+    model: VLM,
+    processor: Processor,
+    rows: Sequence[Row],
+    num_items: int,
+    *,
+    batch_size: int = 32,
+) -> dict[str, dict[str, Any]]:
+    """The table as plain values by row; `both twins` stands last when all rows are asked for."""
+    results = evaluate_rows(model, processor, rows, num_items, batch_size=batch_size)
+    found = {result.row.name: result.as_dict() for result in results}
+    if any(row.world == "scenes" for row in rows):
+        both = evaluate_pairs(model, processor, num_items, batch_size=batch_size)
+        found["both twins"] = {
+            "row": "both twins",
+            "score": both.mean,
+            "low": both.low,
+            "high": both.high,
+            "items": num_items,
+            "bar": PAIRS_BAR,
+        }
+    return found
 
 
-__all__ = [
-    "ROWS",
-    "Row",
-    "RowResult",
-    "Verdict",
-    "evaluate_pairs",
-    "evaluate_rows",
-    "find_rows",
-    "table",
-]
+def print_table(found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print one line for each row."""
+    table = Table("ability", box=None)
+    for name in ("score", "95 % interval", "blank picture", "prior", "unparsed", "bar", "items"):
+        table.add_column(name, justify="right")
+    for name, row in found.items():
+        met = row["bar"] is None or row["score"] >= row["bar"]
+        table.add_row(
+            name,
+            f"{row['score']:.1%}",
+            f"{row['low']:.1%} - {row['high']:.1%}",
+            _percent(row.get("blank")),
+            _percent(row.get("prior")),
+            _percent(row.get("unparsed")),
+            _percent(row["bar"]),
+            str(row["items"]),
+            style="" if met else "yellow",
+        )
+    Console(highlight=False).print(table)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"

@@ -21,7 +21,7 @@ from triptych.data.worlds import WORLDS
 from triptych.data.worlds.samples import WorldSamples
 from triptych.data.worlds.world import SampleId, draw_from
 from triptych.errors import UsageError
-from triptych.evaluate.worlds import evaluate_pairs, evaluate_rows, find_rows, table
+from triptych.evaluate.worlds import evaluate_model, find_rows
 from triptych.fusion.vlm import VLM
 from triptych.objectives.language_modelling import language_modelling
 from triptych.processor import Processor, Sample
@@ -110,11 +110,7 @@ def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> di
     plot_losses(folder / "record.jsonl", folder / "loss.png")
     save_model(folder / "model", loaded.architecture, model, processor.tokenizer)
     rows = [row for row in find_rows(()) if row.world in shares]
-    results = list(evaluate_rows(model, processor, rows, recipe.num_items))
-    scores: dict[str, object] = dict(table(results))
-    if "scenes" in shares:
-        both = evaluate_pairs(model, processor, recipe.num_items)
-        scores["both twins"] = {"score": both.mean, "low": both.low, "high": both.high}
+    scores = evaluate_model(model, processor, rows, recipe.num_items)
     pictures = progress.step * recipe.train.batch_size * recipe.train.accumulate
     result: dict[str, object] = {
         "scores": scores,
@@ -158,9 +154,7 @@ def world_texts(worlds: Sequence[str], num_samples: int) -> Sequence[str]:
             drawn = draw_from(WORLDS[name], SampleId(world=name, split="train", number=number))
             for question in drawn.questions:
                 texts.append(question.text)
-                texts += [
-                    part if isinstance(part, str) else part.label for part in question.answer
-                ]
+                texts += [part if isinstance(part, str) else part.label for part in question.answer]
     return texts
 
 

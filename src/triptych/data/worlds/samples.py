@@ -13,8 +13,10 @@ import torch
 from triptych.data.worlds.question import AnswerPart, BoxPart, Question
 from triptych.data.worlds.wording import Split
 from triptych.data.worlds.world import Drawing, SampleId, World, WorldSample, draw_from
-from triptych.errors import ConfigError
-from triptych.processor import EncodedImage, Message, Processor, Sample, ask_about
+from triptych.errors import ConfigError, DataError
+from triptych.media import Clip
+from triptych.pictures import EncodedImage
+from triptych.processor import Message, Processor, Sample, ask_about
 
 
 class WorldSamples:
@@ -105,9 +107,22 @@ def encode_drawing(processor: Processor, drawing: Drawing) -> list[EncodedImage]
 
 def prompt(drawing: Drawing, text: str) -> list[Message]:
     """The user's turn: the pictures or the clip, then the question."""
-    if drawing.fps is not None:
-        return ask_about([], text, clips=[as_clip(drawing)])
-    return ask_about(drawing.pictures, text)
+    if drawing.fps is None:
+        return ask_about(drawing.pictures, text)
+    video = {"type": "video", "video": as_clip(drawing)}
+    return [{"role": "user", "content": [video, {"type": "text", "text": text}]}]
+
+
+def as_clip(drawing: Drawing) -> Clip:
+    """The pictures of a drawing as the frames of a clip.
+
+    Raises:
+        DataError: they are stills.
+    """
+    if drawing.fps is None:
+        raise DataError("a drawing of stills is no clip; encode its pictures instead")
+    duration_s = len(drawing.pictures) / drawing.fps
+    return Clip(drawing.pictures, fps=drawing.fps, duration_s=duration_s, source="drawn clip")
 
 
 def answer_message(answer: Sequence[AnswerPart]) -> Message:
