@@ -85,6 +85,15 @@ def test_most_of_an_object_has_its_colour_and_its_texture_shows(texture, colour)
     assert share == 1 if texture == "solid" else 0.4 < share < 0.8
 
 
+def test_a_shade_is_far_nearer_to_its_colour_than_to_any_other():
+    known = {name: np.array(rgb) for name, rgb in COLOURS.items()}
+    for seed, colour in product(range(20), COLOURS):
+        made = np.array(shade(Random(seed), colour))
+        distances = {name: np.linalg.norm(made - rgb) for name, rgb in known.items()}
+        own = distances.pop(colour)
+        assert 3 * own < min(distances.values()), colour
+
+
 def test_later_things_lie_on_top():
     image = draw_things((120, 100), GREY, [thing(colour="red"), thing(colour="blue")])
     assert image.getpixel((60, 50)) == COLOURS["blue"]
