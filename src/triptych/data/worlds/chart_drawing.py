@@ -78,10 +78,10 @@ def _draw_line(pen: ImageDraw.ImageDraw, layout: ChartLayout, series: int, ink: 
 
 
 def _write(pen: ImageDraw.ImageDraw, line: Lettering, facts: ChartFacts) -> None:
-    if facts.type != "line":
+    if facts.type == "pie":
         line.draw(pen)
         return
-    # A rim in the colour of the paper keeps a value legible where the line passes by.
+    # A rim in the colour of the paper keeps a value legible where a line passes by.
     pen.text(
         (line.x, line.y),
         line.text,

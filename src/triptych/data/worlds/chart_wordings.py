@@ -68,7 +68,7 @@ CHART_PHRASES = {
         unseen=(
             "Next to {b}, is {a} the {more} one?",
             "Of {a} and {b}, is {a} {more}?",
-            "Is {a} drawn {more} than {b}?",
+            "Does {a} come out {more} than {b}?",
         ),
     ),
     "charts/trend": Phrases(

@@ -193,10 +193,10 @@ TABLE_KINDS = {
     "Staff": TableKind("Name", FIRST_NAMES, (("Job", job), ("Room", numbers(100, 499)))),
     "Trains": TableKind("To", CITIES, (("Time", clock), ("Platform", numbers(1, 24)))),
     "Stock": TableKind("Item", WARES, (("Count", numbers(2, 400)), ("Bay", coded("C##")))),
-    "Results": TableKind("Team", TEAMS, (("Won", numbers(0, 30)), ("Points", numbers(1, 99)))),
+    "Results": TableKind("Team", TEAMS, (("Rank", numbers(1, 30)), ("Score", numbers(1, 99)))),
     "Class": TableKind("Pupil", FIRST_NAMES, (("Age", numbers(6, 18)), ("Grade", grade))),
     "Prices": TableKind("Item", GOODS, (("Small", amount), ("Large", amount))),
-    "Trips": TableKind("City", CITIES, (("Date", date), ("Guests", numbers(2, 90)))),
+    "Trips": TableKind("City", CITIES, (("Date", date), ("Size", numbers(2, 90)))),
 }
 """By the word their titles begin with."""
 
