@@ -10,8 +10,9 @@ import torch
 from tests.checkpoint.published import loaded, small, small_architecture, specials_last, untied
 from tests.laws.debug_models import QUESTIONS, answered, subject
 
-from triptych.architectures import debug_tokenizer
+from triptych.architectures import debug_tokenizer, find_architecture
 from triptych.architectures.qwen2_vl_layout import published_tensors
+from triptych.architectures.qwen2_vl_settings import read_settings, write_settings
 from triptych.architectures.qwen2_vl_text import CHAT_TEMPLATE
 from triptych.checkpoint import files
 from triptych.checkpoint.layouts import export_model, import_model, is_published
@@ -26,7 +27,7 @@ from triptych.errors import (
 from triptych.generate import GenerationOptions
 from triptych.processor import Processor
 from triptych.tasks import load
-from triptych.text import QWEN2_VL_SPECIALS, ChatTemplate
+from triptych.text import QWEN2_VL, QWEN2_VL_SPECIALS
 
 
 @pytest.fixture
@@ -103,6 +104,17 @@ def test_numbers_and_ids_are_those_of_the_model_and_its_tokenizer(tmp_path):
     assert config["vision_config"]["hidden_size"] == config["hidden_size"] == 64
     generation = json.loads((tmp_path / "small" / "generation_config.json").read_text())
     assert generation["eos_token_id"] == list(before.processor.end_ids)
+
+
+@pytest.mark.parametrize("name", ["mini", "qwen2_vl_2b", "qwen2_vl_7b", "qwen2_vl_72b"])
+def test_settings_of_every_size_are_read_back(name):
+    architecture = find_architecture(name)
+    config, preprocessor = write_settings(
+        architecture, debug_tokenizer(QWEN2_VL_SPECIALS), "bfloat16"
+    )
+    model, resize = read_settings(json.loads(json.dumps(config)), preprocessor)
+    assert (model, resize) == (architecture.model, architecture.processor.resize)
+    assert config["image_token_id"] == 12  # the debug tokenizer's, not the published 151,655
 
 
 def test_the_tensors_are_named_and_shaped_as_published():
@@ -188,7 +200,7 @@ def test_a_template_of_ones_own_is_written_so_that_it_stands_alone(tmp_path):
         "\n{% for part in messages[0].content %}"
         "{{ part.text if part.text else image_token }}{% endfor %}{{ eos_token }}"
     )
-    own = ChatTemplate(source=source, end_tokens=("<|im_end|>",), image_token="<|image_pad|>")
+    own = replace(QWEN2_VL, source=source, end_tokens=("<|im_end|>",))
     architecture = small_architecture()
     architecture = replace(architecture, processor=replace(architecture.processor, template=own))
     export_model(tmp_path / "own", loaded(architecture))

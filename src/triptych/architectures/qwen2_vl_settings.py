@@ -29,6 +29,9 @@ CLASS, KIND = "Qwen2VLForConditionalGeneration", "qwen2_vl"
 PAD = "<|endoftext|>"
 """What published tokenizers of the family pad with; the start token of their settings, too."""
 
+VIDEO = "<|video_pad|>"
+"""Stands where a frame of a video does; the settings name it even where no model reads videos."""
+
 BICUBIC, RESCALE = 3, 1 / 255
 """Pillow's number of the filter; what colours are multiplied by."""
 
@@ -133,7 +136,7 @@ def _token_ids(template: ChatTemplate, tokenizer: Tokenizer) -> dict[str, int]:
         "vision_end_token_id": "<|vision_end|>",
         "vision_token_id": "<|vision_pad|>",
         "image_token_id": template.image_token,
-        "video_token_id": "<|video_pad|>",
+        "video_token_id": VIDEO,
     }
     return {key: tokenizer.special(token) for key, token in named.items()}
 

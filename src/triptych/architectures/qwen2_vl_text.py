@@ -5,10 +5,11 @@ hand it: parts that name a picture without a type, videos, and pictures counted 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from triptych.architectures.published import Section
-from triptych.architectures.qwen2_vl_settings import PAD, text_section
+from triptych.architectures.qwen2_vl_settings import PAD, VIDEO, text_section
 from triptych.errors import ConfigError
 from triptych.processor import ProcessorConfig
 from triptych.text import QWEN2_VL, ChatTemplate, Tokenizer
@@ -50,12 +51,12 @@ CHAT_TEMPLATE = """\
 
 
 def write_template(template: ChatTemplate) -> str:
-    """The chat template as others can run it: they know no `image_token`."""
-    if template.source == QWEN2_VL.source:
+    """The chat template as others can run it: they know no `image_token` and `video_token`."""
+    source = template.source
+    if source == QWEN2_VL.source:
         return CHAT_TEMPLATE
-    if "image_token" not in template.source:
-        return template.source
-    return _opening(template.image_token) + template.source
+    needs_tokens = "image_token" in source or "video_token" in source
+    return _opening(template.image_token) + source if needs_tokens else source
 
 
 def read_template(source: str, image_token: str, end_tokens: tuple[str, ...]) -> ChatTemplate:
@@ -63,7 +64,7 @@ def read_template(source: str, image_token: str, end_tokens: tuple[str, ...]) ->
     if source == CHAT_TEMPLATE:
         source = QWEN2_VL.source
     source = source.removeprefix(_opening(image_token))
-    return ChatTemplate(source=source, end_tokens=end_tokens, image_token=image_token)
+    return replace(QWEN2_VL, source=source, end_tokens=end_tokens, image_token=image_token)
 
 
 def write_text_settings(
@@ -122,8 +123,10 @@ def read_processor_text(
 
 
 def _opening(image_token: str) -> str:
+    tokens = {"image_token": image_token, "video_token": VIDEO}
+    settings = "".join(f'{{% set {name} = "{token}" %}}' for name, token in tokens.items())
     # Behind the empty text a line end at the start of the template counts as it did before.
-    return f'{{% set image_token = "{image_token}" %}}{{{{ "" }}}}'
+    return settings + '{{ "" }}'
 
 
 def _token(section: Section, key: str, tokenizer: Tokenizer) -> tuple[str, ...]:
