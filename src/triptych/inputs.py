@@ -33,7 +33,7 @@ class ImageSpan:
     token_grid: Grid | None
     """How the picture's visual tokens lie, where they still lie on a grid."""
     num_frames: int = 1
-    """Temporal slices; 1 for a still picture."""
+    """Temporal slices of a clip; 1 for a still picture."""
     sample_id: str = ""
     """Names the sample in error messages."""
 
@@ -47,10 +47,11 @@ class ModelInputs:
     """False on padding."""
     position_ids: PositionIds
     images: tuple[Tensor, ...] = ()
-    """Per picture, in order of appearance: pixels `channel height width` (or
-    `frame channel height width`); or cached features, see `images_are_features`."""
+    """Per picture or clip, in order of appearance: pixels `channel height width`, or
+    `slice frame channel height width`; or cached features, see `images_are_features`."""
     images_are_features: bool = False
-    """True when `images` holds frozen vision features, `row col vision_dim`, not pixels."""
+    """True when `images` holds frozen vision features, `row col vision_dim` or
+    `slice row col vision_dim`, not pixels."""
     spans: tuple[ImageSpan, ...] = ()
     """Per picture of `images`, where it stands."""
     labels: Int[Tensor, "batch token"] | None = None

@@ -11,29 +11,22 @@ the model's own configuration promises for that picture's size.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
 from triptych.errors import ConfigError, TokenError
 from triptych.fusion.vlm import VLMConfig
 from triptych.inputs import ModelInputs
-from triptych.media import (
-    Limits,
-    Picture,
-    PixelConfig,
-    ResizeConfig,
-    open_image,
-    to_pixels,
-)
-from triptych.sequences import (
-    Branches,
+from triptych.media import ClipLimits, Limits, Picture, ResizeConfig
+from triptych.pictures import (
+    VISUAL_PARTS,
+    ClipConfig,
     EncodedImage,
-    Sample,
-    assemble,
-    collate,
-    share_beginning,
+    PictureEncoder,
+    with_pixels,
 )
+from triptych.sequences import Branches, Sample, assemble, collate, share_beginning
 from triptych.text import (
     ChatTemplate,
     CoordinateFormat,
@@ -51,10 +44,13 @@ carries what it is under the key of that name:
 
     text    a text
     image   a path, bytes, array, PIL image or data URI
+    video   a path, bytes, a folder or list of pictures, an array of frames, or a `Clip`
     box     a `Box` or [left, top, right, bottom] in pixels of the original picture
     point   a `Point` or [x, y], likewise
 
-A box or a point may have a `label`, and an `image` says which picture it lies in, 0 the first."""
+A box or a point may have a `label`, and an `image` says which picture it lies in, 0 the first;
+clips are counted among the pictures. An image or a video may have `min_pixels` and `max_pixels`
+where the model takes pictures at their own size, a video `fps`, `max_frames` and `source_fps`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +66,9 @@ class ProcessorConfig:
     coordinates: CoordinateFormat | None = None
     """How boxes and points are written; None for a model that does not know any."""
 
+    clips: ClipConfig = ClipConfig()
+    """How much of a clip is looked at."""
+
     max_tokens: int = 2048
     """Longest sequence, visual slots included."""
 
@@ -83,14 +82,25 @@ class Processor:
         model: VLMConfig,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
+        *,
+        clip_limits: ClipLimits | None = None,
+        max_pixels: int | None = None,
     ) -> None:
-        self.config = config
+        """`max_pixels` is the most a picture may have, instead of what `config.resize` says.
+
+        Raises:
+            ConfigError: the tokenizer is larger than the model, or `max_pixels` is given and all
+                pictures are resized to one size.
+            TokenError: the tokenizer lacks a special token.
+        """
+        resize = with_pixels(config.resize, None, max_pixels)
+        self.config = replace(config, resize=resize)
         self.model = model
         self.tokenizer = tokenizer
-        self.limits = limits or Limits()
         self.template = config.template
-        self.pixels = PixelConfig(mean=model.vision.pixel_mean, std=model.vision.pixel_std)
+        self.pictures = PictureEncoder(resize, config.clips, model, limits, clip_limits)
         self.image_id = tokenizer.special(config.template.image_token)
+        self.video_id = tokenizer.special(config.template.video_token or self.template.image_token)
         self.end_ids = tuple(tokenizer.special(token) for token in config.template.end_tokens)
         self.pad_id = self.end_ids[0]
         if config.coordinates is not None:
@@ -106,18 +116,15 @@ class Processor:
 
     def open(self, source: object) -> Picture:
         """Open one picture, safely, as the right way up RGB."""
-        return source if isinstance(source, Picture) else open_image(source, limits=self.limits)
+        return self.pictures.open(source)
 
     def encode_image(self, source: object) -> EncodedImage:
         """One picture in this model's size and colour scale."""
-        resized, transform = self.config.resize.apply(self.open(source))
-        return EncodedImage(
-            pixels=to_pixels(resized, self.pixels),
-            height=transform.model_height,
-            width=transform.model_width,
-            original_height=transform.original_height,
-            original_width=transform.original_width,
-        )
+        return self.pictures.encode_image(source)
+
+    def encode_clip(self, source: object, *, fps: float | None = None) -> EncodedImage:
+        """One clip, sampled and in this model's size and colour scale."""
+        return self.pictures.encode_clip(source, fps=fps)
 
     # -- sequences --------------------------------------------------------------------------
 
@@ -247,14 +254,14 @@ class Processor:
             return given
         for messages in conversations:
             check_messages(messages)
-        first, *others = ([part["image"] for part in image_parts(m)] for m in conversations)
-        for sources in others:
-            if len(sources) != len(first) or not all(map(_is_same, sources, first)):
+        first, *others = map(image_parts, conversations)
+        for parts in others:
+            if len(parts) != len(first) or not all(map(_is_same, parts, first)):
                 raise TokenError(
                     "the conversations are about different pictures, or about copies that cannot "
                     "be told to be equal; give each the same paths or objects"
                 )
-        return [self.encode_image(source) for source in first]
+        return [self.pictures.encode_part(part) for part in first]
 
     def _assemble(
         self, branches: Branches, images: Sequence[EncodedImage], sample_id: str
@@ -263,20 +270,20 @@ class Processor:
             self.model,
             branches,
             images,
-            image_id=self.image_id,
+            slot_ids=(self.image_id, self.video_id),
             max_tokens=self.config.max_tokens,
             sample_id=sample_id,
         )
 
 
 def image_parts(messages: Sequence[Message]) -> list[Mapping[str, Any]]:
-    """The image parts of a conversation, in order of appearance."""
+    """The image parts and video parts of a conversation, in order of appearance."""
     return [
         part
         for message in messages
         if not isinstance(message["content"], str)
         for part in message["content"]
-        if part["type"] == "image"
+        if part["type"] in VISUAL_PARTS
     ]
 
 
@@ -288,9 +295,12 @@ def ask_about(images: Sequence[object], text: str = "") -> list[Message]:
     return [{"role": "user", "content": content}]
 
 
-def _is_same(first: object, second: object) -> bool:
-    """Whether two sources name one picture, told without opening them."""
-    if first is second:
-        return True
-    named = isinstance(first, str | bytes | os.PathLike)
-    return named and isinstance(second, str | bytes | os.PathLike) and first == second
+def _is_same(first: Part, second: Part) -> bool:
+    """Whether two parts hold one picture in one size, told without opening them."""
+    kind = first["type"]
+    options = [{**part, kind: None} for part in (first, second)]
+    one, other = first[kind], second.get(kind)
+    named = isinstance(one, str | bytes | os.PathLike) and isinstance(
+        other, str | bytes | os.PathLike
+    )
+    return (one is other or (named and one == other)) and options[0] == options[1]

@@ -19,24 +19,8 @@ from triptych.fusion.vlm import VLMConfig
 from triptych.inputs import IGNORED, PREFIX_BRANCH, ImageSpan, ModelInputs
 from triptych.language import RotaryConfig
 from triptych.nn.rotary import multimodal_positions
+from triptych.pictures import EncodedImage
 from triptych.text import ImagePiece, Piece, TextPiece
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodedImage:
-    """One picture as the model takes it."""
-
-    pixels: Tensor
-    """`channel height width`, or cached features `row col vision_dim`, see `is_features`."""
-
-    height: int
-    """Size in pixels after resizing."""
-    width: int
-    is_features: bool = False
-    """True when `pixels` holds what the frozen vision panel already made of them."""
-    original_height: int | None = None
-    """Size in pixels before resizing, which boxes and points refer to; None where not recorded."""
-    original_width: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,11 +120,13 @@ def assemble(
     branches: Branches,
     images: Sequence[EncodedImage],
     *,
-    image_id: int,
+    slot_ids: tuple[int, int],
     max_tokens: int,
     sample_id: str = "",
 ) -> Sample:
     """One sequence of all branches, with room for the pictures, cut to `max_tokens`.
+
+    `slot_ids` are the tokens that reserve the room, of a picture and of a clip.
 
     Raises:
         TokenError: there are more or fewer pictures than slots, or cutting the end of the sequence
@@ -150,7 +136,7 @@ def assemble(
     if num_slots != len(images):
         raise TokenError(
             f"{_named(sample_id)} has {num_slots} pictures but {len(images)} were given encoded; "
-            "give one for each image part, in order"
+            "give one for each image or video part, in order"
         )
     token_ids: list[int] = []
     labels: list[int] = []
@@ -160,9 +146,10 @@ def assemble(
         start = len(token_ids)
         for piece in pieces:
             if isinstance(piece, ImagePiece):
-                span = _span(model, images[piece.image_index], len(token_ids), sample_id)
+                image = images[piece.image_index]
+                span = _span(model, image, len(token_ids), sample_id)
                 spans.append(span)
-                ids, is_answer = [image_id] * span.num_slots, False
+                ids, is_answer = [slot_ids[image.is_clip]] * span.num_slots, False
             else:
                 ids, is_answer = piece.token_ids, piece.is_answer
             token_ids += ids
@@ -218,8 +205,9 @@ def _span(model: VLMConfig, image: EncodedImage, start: int, sample_id: str) -> 
     return ImageSpan(
         batch_index=0,
         start=start,
-        num_slots=model.num_slots(image.height, image.width),
+        num_slots=model.num_slots(image.height, image.width, image.num_slices),
         token_grid=model.token_grid(image.height, image.width),
+        num_frames=image.num_slices,
         sample_id=sample_id,
     )
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from triptych.architectures import ARCHITECTURES, Architecture, debug_tokenizer, find_architecture
 from triptych.fusion.vlm import VLM
+from triptych.media import Clip
 from triptych.processor import Message, Processor, Sample, ask_about
 from triptych.text import QWEN2_VL_SPECIALS, ChatTemplate, Tokenizer
 
@@ -36,6 +38,18 @@ class Subject:
 def picture(number: int, height: int = 40, width: int = 60) -> np.ndarray[Any, Any]:
     """A picture of noise; each number is another."""
     return np.random.default_rng(number).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+def clip(number: int, num_frames: int, height: int = 32, width: int = 48) -> Clip:
+    """Frames of noise, each another; each number is another clip."""
+    pictures = [picture(100 * number + index, height, width) for index in range(num_frames)]
+    return Clip(tuple(map(Image.fromarray, pictures)), 2.0, num_frames / 2, "noise")
+
+
+def watch(source: object, text: str = "what happens?", **options: object) -> list[Message]:
+    """One user turn: a clip, with options of the part, then a text."""
+    part = {"type": "video", "video": source, **options}
+    return [{"role": "user", "content": [part, {"type": "text", "text": text}]}]
 
 
 def answered(question: list[Message], answer: str) -> list[Message]:

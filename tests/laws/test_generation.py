@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.laws.debug_models import DEBUG_NAMES, QUESTIONS, Subject, picture, subject
+from tests.laws.debug_models import (
+    DEBUG_NAMES,
+    QUESTIONS,
+    Subject,
+    answered,
+    clip,
+    picture,
+    subject,
+    watch,
+)
 
 from triptych.generate import GenerationOptions, generate
 from triptych.processor import Sample, ask_about
@@ -89,6 +98,50 @@ def test_a_prompt_is_answered_in_a_batch_as_alone(debug, options):
         assert answer.token_ids == alone.token_ids
         assert answer.log_probability == pytest.approx(alone.log_probability, abs=1e-3)
         assert answer.num_prompt_tokens == len(prompt.token_ids)
+
+
+# -- clips ---------------------------------------------------------------------------------------
+
+# Unequal lengths and sizes, a picture behind a clip, and a clip with more slices than rows.
+WATCHED = (
+    watch(clip(0, 4)),
+    [*answered(watch(clip(1, 5, 48, 32)), "a circle"), *ask_about([picture(0)], "and here?")],
+    watch(clip(2, 12, 32, 32), "is it a cross?"),
+    ask_about([picture(1, 64, 48)], "hi"),
+)
+
+
+@pytest.mark.parametrize("question", WATCHED[:3], ids=["short", "and a picture", "long"])
+def test_clips_are_answered_with_a_cache_as_without(question):
+    debug = subject("qwen2_vl_debug")
+    prompt = debug.prompt(question)
+    answer = generate(debug.model, debug.processor, [prompt], GREEDY)[0]
+    chosen, score = greedy_without_cache(debug, prompt, GREEDY.max_new_tokens)
+    assert list(answer.token_ids) == chosen
+    assert answer.log_probability == pytest.approx(score, abs=1e-3)
+
+
+@pytest.mark.parametrize("options", [GREEDY, BEAMS], ids=["greedy", "three beams"])
+def test_clips_are_answered_in_a_batch_as_alone(options):
+    debug = subject("qwen2_vl_debug")
+    prompts = [debug.prompt(question) for question in WATCHED]
+    together = generate(debug.model, debug.processor, prompts, options)
+    for prompt, answer in zip(prompts, together, strict=True):
+        [alone] = generate(debug.model, debug.processor, [prompt], options)
+        assert answer.token_ids == alone.token_ids
+        assert answer.log_probability == pytest.approx(alone.log_probability, abs=1e-3)
+
+
+@torch.no_grad()
+def test_the_order_of_frames_matters():
+    debug = subject("qwen2_vl_debug")
+    forward = clip(0, 4)
+    logits = [
+        debug.model(debug.processor.collate([debug.prompt(watch(replace(forward, frames=f)))]))
+        for f in (forward.frames, forward.frames[::-1], forward.frames[2:] + forward.frames[:2])
+    ]
+    assert (logits[0] - logits[1])[0, -1].abs().max() > 1e-3
+    assert (logits[0] - logits[2])[0, -1].abs().max() > 1e-3
 
 
 def test_two_seeds_draw_two_answers_and_one_seed_one(debug):

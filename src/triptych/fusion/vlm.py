@@ -23,7 +23,7 @@ from triptych.inputs import ModelInputs
 from triptych.language import Decoder, LanguageConfig
 from triptych.nn.cache import KVCache
 from triptych.shapes import Embeddings, Grid, Logits, PositionIds, TokenIds, VisionFeatures
-from triptych.vision import Vision, VisionConfig
+from triptych.vision import Vision, VisionConfig, ViTConfig
 
 FusionConfig = SpliceConfig | GatedConfig
 Memory = GatedMemory | None
@@ -46,6 +46,11 @@ class VLMConfig:
         """How the vision panel divides a picture of `height` x `width` pixels."""
         return self.vision.grid(height, width)
 
+    @property
+    def frames_per_slice(self) -> int:
+        """Frames of a clip that the vision panel takes as one picture."""
+        return self.vision.temporal_patch_size if isinstance(self.vision, ViTConfig) else 1
+
     def num_visual_tokens(self, height: int, width: int) -> int:
         """Visual tokens such a picture becomes."""
         return self.connector.num_tokens(self.patch_grid(height, width))
@@ -54,9 +59,9 @@ class VLMConfig:
         """How these tokens lie, where they still lie on a grid."""
         return self.connector.token_grid(self.patch_grid(height, width))
 
-    def num_slots(self, height: int, width: int) -> int:
-        """Positions of the sequence such a picture takes."""
-        return self.fusion.num_slots(self.num_visual_tokens(height, width))
+    def num_slots(self, height: int, width: int, num_slices: int = 1) -> int:
+        """Positions of the sequence that such a picture takes, or a clip of so many slices."""
+        return self.fusion.num_slots(num_slices * self.num_visual_tokens(height, width))
 
     def build(self) -> "VLM":
         """The model with fresh weights (on the current default device, `meta` included)."""
@@ -110,13 +115,18 @@ class VLM(nn.Module):
         return self.fusion.step(self.language, token_ids, position_ids, cache, memory)
 
     def encode(self, inputs: ModelInputs) -> list[Float[Tensor, "_visual visual_dim"]]:
-        """Visual tokens of each picture, in order of appearance."""
+        """Visual tokens of each picture, in order of appearance; those of a clip in order of time.
+
+        Pictures of one shape, the slices of clips among them, go through the panels together.
+        """
         encoded: list[Tensor] = [torch.empty(0)] * len(inputs.images)
-        for indexes in _equal_shapes(inputs.images):
-            stacked = torch.stack([inputs.images[index] for index in indexes])
-            features = self._features(stacked, inputs.images_are_features)
-            for index, tokens in zip(indexes, self.connector(features), strict=True):
-                encoded[index] = tokens
+        slices = [_slices(image, inputs.images_are_features) for image in inputs.images]
+        for indexes in _equal_shapes(slices):
+            stacked = torch.cat([slices[index] for index in indexes])
+            tokens = self.connector(self._features(stacked, inputs.images_are_features))
+            own = torch.split(tokens, [len(slices[index]) for index in indexes])
+            for index, of_image in zip(indexes, own, strict=True):
+                encoded[index] = of_image.flatten(0, 1)
         return encoded
 
     def _features(self, stacked: Tensor, are_features: bool) -> VisionFeatures:
@@ -126,9 +136,17 @@ class VLM(nn.Module):
         return VisionFeatures(cells, cells.new_zeros(len(cells), 0, cells.shape[-1]))
 
 
+def _slices(image: Tensor, is_features: bool) -> Tensor:
+    """A picture, or the slices of a clip, on an axis of their own; see `ModelInputs.images`."""
+    if image.ndim == 3:
+        return image[None]
+    # A slice of one frame is a picture.
+    return image if is_features or image.shape[1] > 1 else image[:, 0]
+
+
 def _equal_shapes(images: Sequence[Tensor]) -> list[list[int]]:
-    """Indexes of pictures that have one shape and so can be encoded together."""
+    """Indexes of pictures that have one shape but for their slices: encoded together."""
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, image in enumerate(images):
-        groups[tuple(image.shape)].append(index)
+        groups[tuple(image.shape[1:])].append(index)
     return list(groups.values())

@@ -1,4 +1,4 @@
-"""Pictures: opened safely, resized on record, turned into numbers, drawn for people.
+"""Pictures and clips: opened safely, resized on record, turned into numbers, drawn for people.
 
 The only part of the package that knows Pillow.
 """
@@ -25,6 +25,7 @@ from triptych.media.resizing import (
     ShortestEdgeCropConfig,
     Transform,
 )
+from triptych.media.video import Clip, ClipLimits, open_clip
 
 __all__ = [
     "CLIP_MEAN",
@@ -32,6 +33,8 @@ __all__ = [
     "CLIP_STD",
     "HALF_PIXELS",
     "IMAGENET_PIXELS",
+    "Clip",
+    "ClipLimits",
     "FixedResizeConfig",
     "Interpolation",
     "Limits",
@@ -46,6 +49,7 @@ __all__ = [
     "Transform",
     "draw_boxes",
     "draw_points",
+    "open_clip",
     "open_image",
     "overlay_heatmap",
     "sheet",

@@ -10,7 +10,6 @@ import binascii
 import io
 import os
 import re
-import stat
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from PIL import (
 from triptych.errors import ConfigError, MediaError, nearest
 from triptych.media.colours import to_rgb, upright
 from triptych.media.content import FORMATS, guess_format, guess_kind
+from triptych.media.reading import read_file, shorten, too_many_bytes
 
 _PLUGINS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -43,9 +43,6 @@ _PLUGINS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
 }
 # `Image.open` would warn about large pictures before their size can be looked at, and would offer
 # the content to some forty decoders; calling the one that fits does neither.
-
-_LONGEST_NAME = 100
-"""Characters of a path that a message shows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +106,8 @@ def open_image(source: object, *, limits: Limits | None = None) -> Picture:
     if isinstance(source, str):
         return _from_text(source, limits)
     if isinstance(source, os.PathLike):
-        return _from_path(os.fspath(cast("os.PathLike[str]", source)), limits)
+        path = os.fspath(cast("os.PathLike[str]", source))
+        return _from_bytes(read_file(path, limits.max_bytes, "picture"), shorten(path), limits)
     raise MediaError(
         f"a picture cannot be opened from {type(source).__name__}; "
         "give a path, bytes, a PIL image, a numpy array or a data URI"
@@ -121,12 +119,12 @@ def _from_text(text: str, limits: Limits) -> Picture:
         return _from_bytes(_decode_data_uri(text, limits), "data URI", limits)
     if re.match(r"https?:", text, re.IGNORECASE):
         raise MediaError(
-            f"{_shorten(text)} is a web address, and pictures are never fetched from the network; "
+            f"{shorten(text)} is a web address, and pictures are never fetched from the network; "
             "download it first and give the file"
         )
     if re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE):
-        raise MediaError(f"{_shorten(text)} is an address, not a path; give the path of a file")
-    return _from_path(text, limits)
+        raise MediaError(f"{shorten(text)} is an address, not a path; give the path of a file")
+    return _from_bytes(read_file(text, limits.max_bytes, "picture"), shorten(text), limits)
 
 
 def _decode_data_uri(text: str, limits: Limits) -> bytes:
@@ -136,7 +134,7 @@ def _decode_data_uri(text: str, limits: Limits) -> bytes:
             "the data URI is not base64; write data:image/png;base64, followed by the content"
         )
     if len(payload) // 4 * 3 > limits.max_bytes + 3:
-        raise _too_many_bytes("data URI", len(payload) // 4 * 3, limits)
+        raise too_many_bytes("data URI", len(payload) // 4 * 3, limits.max_bytes)
     try:
         return base64.b64decode("".join(payload.split()), validate=True)
     except (binascii.Error, ValueError) as error:
@@ -145,32 +143,11 @@ def _decode_data_uri(text: str, limits: Limits) -> bytes:
         ) from error
 
 
-def _from_path(path: str, limits: Limits) -> Picture:
-    name = _shorten(path)
-    try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISDIR(mode):
-            raise MediaError(f"{name} is a folder; give the path of one picture")
-        if not stat.S_ISREG(mode):  # a pipe or a device might never end
-            raise MediaError(f"{name} is not a regular file; copy the picture into one")
-        with open(path, "rb") as file:
-            num_bytes = os.fstat(file.fileno()).st_size
-            if num_bytes > limits.max_bytes:
-                raise _too_many_bytes(name, num_bytes, limits)
-            content = file.read(num_bytes)
-    except FileNotFoundError as error:
-        raise MediaError(f"there is no file {name}; check the path") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a valid path"
-        raise MediaError(f"{name} cannot be read ({reason}); check the path") from error
-    return _from_bytes(content, name, limits)
-
-
 def _from_bytes(content: bytes, name: str, limits: Limits) -> Picture:
     if not content:
         raise MediaError(f"{name} is empty (0 bytes); copy or download it again")
     if len(content) > limits.max_bytes:
-        raise _too_many_bytes(name, len(content), limits)
+        raise too_many_bytes(name, len(content), limits.max_bytes)
     kind = guess_format(content)
     if kind not in limits.formats:
         raise MediaError(
@@ -270,20 +247,8 @@ def _silence_metadata_warnings() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.(Tiff|Png|Jpeg)ImagePlugin")
 
 
-def _too_many_bytes(name: str, num_bytes: int, limits: Limits) -> MediaError:
-    return MediaError(
-        f"{name} has {num_bytes:,} bytes, more than the {limits.max_bytes:,} allowed; "
-        "make it smaller or raise max_bytes"
-    )
-
-
 def _broken(name: str, kind: str | None) -> MediaError:
     return MediaError(
         f"{name} is damaged or cut off and cannot be decoded as {kind or 'a picture'}; "
         "copy or download it again, or save it anew"
     )
-
-
-def _shorten(path: str) -> str:
-    clean = "".join(character if character.isprintable() else "?" for character in path)
-    return clean if len(clean) <= _LONGEST_NAME else f"{clean[: _LONGEST_NAME - 20]}…{clean[-20:]}"

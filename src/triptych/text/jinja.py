@@ -68,7 +68,7 @@ def content_form(source: str) -> ContentForm:
 
 
 def _writes(source: str, content: str | Sequence[Mapping[str, str]]) -> bool:
-    names = dict.fromkeys(("bos_token", "eos_token", "image_token"), "")
+    names = dict.fromkeys(("bos_token", "eos_token", "image_token", "video_token"), "")
     messages = [{"role": "user", "content": content}]
     try:
         text = render(source, messages=messages, add_generation_prompt=True, **names)

@@ -66,7 +66,8 @@ class Marks:
     """The marks of one conversation."""
 
     def __init__(self) -> None:
-        self.num_images = 0
+        self.images: list[str] = []
+        """Type of each picture or clip: `image`, `video`."""
         self._marks: list[_Mark] = []
 
     def text(self, text: str, message_index: int) -> str:
@@ -81,14 +82,10 @@ class Marks:
         """The stand-in of something that is written with control, such as a box."""
         return self._new(_Mark(message_index, segments))
 
-    def image(self, message_index: int) -> str:
-        """A picture's stand-in, for templates that know texts only."""
-        return self._new(_Mark(message_index, image_index=self.count_image()))
-
-    def count_image(self) -> int:
-        """The number of the next picture, for templates that write slots themselves."""
-        self.num_images += 1
-        return self.num_images - 1
+    def image(self, kind: str, message_index: int) -> str:
+        """The stand-in of a picture or clip, for templates that know texts only."""
+        self.images.append(kind)
+        return self._new(_Mark(message_index, image_index=len(self.images) - 1))
 
     def structure(self, value: object, message_index: int, depth: int = 0) -> Any:
         """A tree of mappings, lists and scalars with all its texts replaced.

@@ -10,9 +10,9 @@ Message: TypeAlias = Mapping[str, Any]
 """`role` and `content`: a text, or a list of parts."""
 
 Part: TypeAlias = Mapping[str, Any]
-"""`type`, and under the same name as the type what it is: a text, an image, a box, a point."""
+"""`type`, and under the same name as the type what it is: a text, an image, a video..."""
 
-PARTS = ("text", "image", "box", "point")
+PARTS = ("text", "image", "video", "box", "point")
 
 ROLES = ("system", "user", "assistant", "tool")
 

@@ -27,10 +27,10 @@ class TextPiece:
 
 @dataclass(frozen=True, slots=True)
 class ImagePiece:
-    """The place of one picture."""
+    """The place of one picture or clip."""
 
     image_index: int
-    """Which picture of the conversation, in order of appearance."""
+    """Which picture or clip of the conversation, in order of appearance."""
 
 
 Piece: TypeAlias = TextPiece | ImagePiece
@@ -41,12 +41,15 @@ class Atom(NamedTuple):
 
     kind: Literal["text", "special", "image"]
     text: str
+    """Of a picture: the token that the template wrote for it, if it did."""
     start: int
     """Where it begins in the template's output."""
     stop: int
 
 
-def atoms(sources: Sequence[Source], tokenizer: Tokenizer, image_token: str) -> Iterator[Atom]:
+def atoms(
+    sources: Sequence[Source], tokenizer: Tokenizer, slot_tokens: Sequence[str]
+) -> Iterator[Atom]:
     """The template's output taken apart; special tokens only where control may be written."""
     for source in sources:
         if source.image_index is not None:
@@ -54,7 +57,7 @@ def atoms(sources: Sequence[Source], tokenizer: Tokenizer, image_token: str) -> 
         elif source.message_index is None:
             start = source.start
             for text, is_special in tokenizer.split_control(source.text):
-                kind = "text" if not is_special else "image" if text == image_token else "special"
+                kind = "text" if not is_special else "image" if text in slot_tokens else "special"
                 yield Atom(kind, text, start, start + len(text))
                 start += len(text)
         else:

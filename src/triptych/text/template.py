@@ -23,6 +23,8 @@ from triptych.text.messages import Message, Part, check_messages, parts_of
 from triptych.text.pieces import Atom, Piece, atoms, tokenize
 from triptych.text.tokenizer import Tokenizer
 
+_VISUAL = ("image", "video")
+
 Spelling: TypeAlias = Callable[[Part], tuple[Segment, ...]]
 """How a box or a point of a message is written, see `triptych.text.coordinates`."""
 
@@ -33,7 +35,7 @@ class ChatTemplate:
 
     source: str
     """Jinja2, in the dialect of published chat templates. Besides `messages`, `tools` and
-    `add_generation_prompt` it may use `bos_token`, `eos_token` and `image_token`."""
+    `add_generation_prompt` it may use `bos_token`, `eos_token`, `image_token`, `video_token`."""
 
     end_tokens: tuple[str, ...]
     """Special tokens that end an answer; the first is `eos_token` and also serves as padding."""
@@ -43,6 +45,9 @@ class ChatTemplate:
 
     bos_token: str = ""
     """What the template may write in front of everything."""
+
+    video_token: str = ""
+    """Special token that the template writes where a clip stands; empty when it knows none."""
 
     def __post_init__(self) -> None:
         if not self.end_tokens or not all(self.end_tokens):
@@ -65,7 +70,9 @@ class ChatTemplate:
         """
         writing = _Writing(self, messages, tools, add_generation_prompt, spell)
         return "".join(
-            source.text if source.image_index is None else self.image_token
+            source.text
+            if source.image_index is None
+            else self._slot_token(writing.marks.images[source.image_index])
             for source in writing.sources
         )
 
@@ -85,16 +92,29 @@ class ChatTemplate:
                 token is unknown to the tokenizer, it drops or repeats a picture, or there is a
                 box or a point and no `spell`.
         """
-        tokenizer.special(self.image_token)
+        slot_tokens = [token for token in (self.image_token, self.video_token) if token]
+        for token in slot_tokens:
+            tokenizer.special(token)
         writing = _Writing(self, messages, tools, add_generation_prompt, spell)
-        parts = list(atoms(writing.sources, tokenizer, self.image_token))
-        num_slots = sum(atom.kind == "image" for atom in parts)
-        if num_slots != writing.marks.num_images:
-            raise TokenError(
-                f"the conversation holds {writing.marks.num_images} pictures but its template "
-                f"wrote {num_slots} slots; the template does not fit these messages"
-            )
+        parts = list(atoms(writing.sources, tokenizer, slot_tokens))
+        self._check_slots([atom.text for atom in parts if atom.kind == "image"], writing.marks)
         return list(tokenize(parts, list(writing.answers(parts)), tokenizer))
+
+    def _slot_token(self, kind: str) -> str:
+        return self.video_token if kind == "video" else self.image_token
+
+    def _check_slots(self, tokens: Sequence[str], marks: Marks) -> None:
+        if len(tokens) != len(marks.images):
+            raise TokenError(
+                f"the conversation holds {len(marks.images)} pictures but its template "
+                f"wrote {len(tokens)} slots; the template does not fit these messages"
+            )
+        for kind, token in zip(marks.images, tokens, strict=True):
+            if token and token != self._slot_token(kind):
+                raise TokenError(
+                    f"the template wrote {token} where the conversation holds a part of type "
+                    f"{kind}; the template does not fit these messages"
+                )
 
 
 class _Writing:
@@ -109,6 +129,7 @@ class _Writing:
         spell: Spelling | None,
     ) -> None:
         check_messages(messages)
+        _check_videos(template, messages)
         self.template = template
         self.marks = Marks()
         self.spell = spell or _no_spelling
@@ -138,6 +159,7 @@ class _Writing:
             bos_token=self.template.bos_token,
             eos_token=self.template.end_tokens[0],
             image_token=self.template.image_token,
+            video_token=self.template.video_token,
         )
 
     def _start(self, index: int, own: Sequence[Source]) -> int | None:
@@ -167,7 +189,7 @@ class _Writing:
     def _marked(self, message: Message, index: int, form: ContentForm) -> dict[str, Any]:
         """The message with marks for all it says, in the form that the template reads."""
         parts = parts_of(message)
-        has_images = any(part["type"] == "image" for part in parts)
+        has_images = any(part["type"] in _VISUAL for part in parts)
         if form.parts and (has_images or not form.text):
             content = [self._marked_part(part, index) for part in parts]
         elif all(part["type"] == "text" for part in parts):
@@ -181,18 +203,29 @@ class _Writing:
         return marked
 
     def _marked_part(self, part: Part, index: int) -> dict[str, Any]:
-        if part["type"] != "image":
+        kind = part["type"]
+        if kind not in _VISUAL:
             return {"type": "text", "text": self._mark(part, index)}
-        self.marks.count_image()
+        self.marks.images.append(kind)
         # The picture itself stays outside: a template may only ask whether there is one.
-        return {"type": "image", "image": True}
+        return {"type": kind, kind: True}
 
     def _mark(self, part: Part, index: int) -> str:
         if part["type"] == "text":
             return self.marks.text(part["text"], index)
-        if part["type"] == "image":
-            return self.marks.image(index)
+        if part["type"] in _VISUAL:
+            return self.marks.image(part["type"], index)
         return self.marks.spelled(self.spell(part), index)
+
+
+def _check_videos(template: ChatTemplate, messages: Sequence[Message]) -> None:
+    if not template.video_token and any(
+        part["type"] == "video" for message in messages for part in parts_of(message)
+    ):
+        raise TokenError(
+            "a message holds a video, and this model's chat template has no token for one; give "
+            "some of its frames as images"
+        )
 
 
 def _no_spelling(part: Part) -> tuple[Segment, ...]:

@@ -33,6 +33,8 @@ QWEN2_VL = ChatTemplate(
 {%- for part in message.content -%}
 {%- if part.type == "image" -%}
 {{ "<|vision_start|>" + image_token + "<|vision_end|>" }}
+{%- elif part.type == "video" -%}
+{{ "<|vision_start|>" + video_token + "<|vision_end|>" }}
 {%- else -%}
 {{ part.text }}
 {%- endif -%}
@@ -46,8 +48,9 @@ QWEN2_VL = ChatTemplate(
 """,
     end_tokens=("<|im_end|>", "<|endoftext|>"),
     image_token="<|image_pad|>",
+    video_token="<|video_pad|>",
 )
-"""ChatML with pictures between vision marks; a default system message when there is none."""
+"""ChatML, pictures and clips between vision marks; a default system message where there is none."""
 
 _SAID = """\
 {%- macro said(message, after_image="") -%}
