@@ -200,3 +200,28 @@ def test_gradients_reach_every_parameter_and_the_input():
     layer(hidden, is_causal=True).square().sum().backward()
     for name, tensor in [("hidden", hidden), *layer.named_parameters()]:
         assert tensor.grad is not None and tensor.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("masking", ["none", "causal", "some rows see nothing"])
+@pytest.mark.parametrize("num_kv_heads", [4, 2])
+def test_attention_spelled_out_is_attention_with_its_gradients(masking: str, num_kv_heads: int):
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((2, 4, 9, 16), (2, num_kv_heads, 9, 16), (2, num_kv_heads, 9, 16))
+    tensors = [torch.randn(shape, generator=generator).bfloat16() for shape in shapes]
+    mask = None
+    if masking == "some rows see nothing":
+        mask = torch.rand(2, 1, 9, 9, generator=generator) > 0.4
+        mask[1, :, 3] = False
+
+    def results(dtype: torch.dtype) -> list[torch.Tensor]:
+        inputs = [each.detach().to(dtype).clone().requires_grad_() for each in tensors]
+        mixed = attend(*inputs, mask=mask, is_causal=masking == "causal")
+        (mixed * torch.linspace(-1, 1, 16)).sum().backward()
+        return [mixed.detach(), *(each.grad for each in inputs)]
+
+    for spelled_out, reference in zip(results(torch.bfloat16), results(torch.float32), strict=True):
+        assert spelled_out.dtype == torch.bfloat16
+        # Measured worst: 0.03 on values up to 4.
+        assert (spelled_out.float() - reference).abs().max() < 0.06
+    if mask is not None:
+        assert not results(torch.bfloat16)[0][1, :, 3].any()

