@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from tests.laws.debug_models import answered, picture, subject
 
 from triptych.errors import TokenError
 from triptych.inputs import IGNORED
 from triptych.processor import ask_about
-from triptych.sequences import share_beginning
+from triptych.sequences import Sample, share_beginning, weighed_by_length
 from triptych.text import ImagePiece, TextPiece
 
 CAT = picture(0)
@@ -149,3 +150,19 @@ def test_no_conversation_and_an_answer_to_nothing_are_refused():
         processor.encode_conversations([])
     with pytest.raises(TokenError, match="an answer has nothing in front of it"):
         processor.encode_conversations([[{"role": "assistant", "content": "a circle"}]])
+
+
+def test_an_answer_four_times_as_long_counts_twice_as_much():
+    sample = Sample(
+        sample_id="",
+        token_ids=list(range(22)),
+        labels=[IGNORED, IGNORED, *range(2, 6), *range(6, 22)],
+        branches=[0, 0, *[1] * 4, *[2] * 16],
+        position_ids=torch.arange(22),
+        images=(),
+        spans=(),
+    )
+    weights = weighed_by_length(sample).weights
+    assert weights is not None
+    assert sum(weights[2:6]) == 4.0
+    assert sum(weights[6:]) == 8.0

@@ -6,6 +6,7 @@ Several conversations that begin alike can be one sequence: the equal beginning 
 and each conversation goes on from there in a branch of its own, which the others do not see.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -195,6 +196,24 @@ def answered(
         weights=None if weights is None else counts,
         position_ids=_positions(model, lengths, prompt.spans),
     )
+
+
+TYPICAL_ANSWER = 4
+"""Tokens of an answer each of which counts 1 in `weighed_by_length`."""
+
+
+def weighed_by_length(sample: Sample) -> Sample:
+    """The sample with every answer counting as the square root of its length, not as its length.
+
+    Otherwise one long answer would outweigh dozens that are a word long; were all to count alike,
+    a token of a long answer would hardly count (square averaging, InternVL 2.5, section 3.3:
+    https://arxiv.org/abs/2412.05271).
+    """
+    lengths: Counter[int] = Counter()
+    for branch, label in zip(sample.branches, sample.labels, strict=True):
+        lengths[branch] += label != IGNORED
+    weights = [(TYPICAL_ANSWER / max(1, lengths[branch])) ** 0.5 for branch in sample.branches]
+    return replace(sample, weights=weights)
 
 
 def _num_images(pieces: Sequence[Piece]) -> int:

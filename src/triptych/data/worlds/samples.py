@@ -17,6 +17,7 @@ from triptych.errors import ConfigError, DataError
 from triptych.media import Clip
 from triptych.pictures import EncodedImage
 from triptych.processor import Message, Processor, Sample, ask_about
+from triptych.sequences import weighed_by_length
 
 
 class WorldSamples:
@@ -80,7 +81,8 @@ class WorldSamples:
         rng = Random(int(torch.randint(2**62, (), generator=generator)))
         questions = list(drawn.questions)
         rng.shuffle(questions)
-        return encode_questions(self.processor, drawn, questions[: self.max_questions])
+        sample = encode_questions(self.processor, drawn, questions[: self.max_questions])
+        return weighed_by_length(sample)
 
 
 def encode_questions(
