@@ -7,8 +7,8 @@ Two CPU cores: 60 minutes. Test split, beam search of 4: BLEU-4 0.207, CIDEr 0.5
 PATH also holds `weights/mobilenet_v2` (or name the folder: `encoder_weights=FOLDER`).
 Vision: MobileNetV2 (ImageNet, frozen; features of every picture and of its mirror image are made
 once). Connector: MLP. Language: a small Llama-like decoder from scratch, which reads 49 visual
-tokens and then the caption. All five captions of a picture share its visual tokens in one row. A second stage trains on the
-CIDEr of captions that the model samples itself.
+tokens and then the caption. All five captions of a picture share its visual tokens in one row.
+A second stage trains on the CIDEr of captions that the model samples itself.
 """
 
 from collections.abc import Callable
