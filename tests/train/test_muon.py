@@ -42,15 +42,15 @@ def test_what_is_no_hidden_matrix_is_updated_as_by_adamw() -> None:
     assert torch.allclose(ours, theirs, atol=1e-7)
 
 
-def test_matrices_of_blocks_and_connector_are_muons_and_no_others() -> None:
+def test_matrices_of_blocks_are_muons_and_no_others() -> None:
     run = tiny_run()
     freeze(run.model, CONFIG.learning_rates)
     optimizer = build_optimizer(run.model, replace(CONFIG, optimizer="muon"))
     chosen = {id(p) for g in optimizer.param_groups if g["is_matrix"] for p in g["params"]}
     names = {name for name, each in run.model.named_parameters() if id(each) in chosen}
     assert "language.blocks.1.mlp.down.weight" in names
-    assert "connector.mlp.up.weight" in names
-    assert not {n for n in names if "embedding" in n or "patch" in n or "norm" in n}
+    assert "vision.blocks.0.attention.query.weight" in names
+    assert not {n for n in names if ".blocks." not in n or "norm" in n}
     assert sum(len(g["params"]) for g in optimizer.param_groups) == len(
         list(run.model.parameters())
     )

@@ -41,8 +41,8 @@ class TrainConfig:
     """Stop after so many steps, before the epochs are over; 0 means never."""
 
     optimizer: Literal["adamw", "muon"] = "adamw"
-    """AdamW for everything, or Muon for the matrices of blocks and connectors and AdamW for the
-    rest. Muon learns more from a step, and its learning rates are those of AdamW."""
+    """AdamW for everything, or Muon for the matrices of blocks and AdamW for the rest. Muon learns
+    more from a step, and its learning rates are those of AdamW."""
 
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the matrix products; weights, gradients and optimizer stay in float32 either way."""

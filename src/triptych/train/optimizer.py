@@ -59,7 +59,7 @@ def _groups(model: VLM, config: TrainConfig) -> Iterator[dict[str, object]]:
                 chosen = [
                     each
                     for name, each in moving.items()
-                    if (_decays(name, each), _is_matrix(panel, name, each)) == (decays, is_matrix)
+                    if (_decays(name, each), _is_matrix(name, each)) == (decays, is_matrix)
                 ]
                 if chosen and rate:
                     yield {
@@ -76,10 +76,9 @@ def _decays(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim >= 2 and name.endswith("weight") and "embedding" not in name
 
 
-def _is_matrix(panel: str, name: str, parameter: nn.Parameter) -> bool:
-    """Whether it maps hidden states to hidden states; not pixels, not the vocabulary."""
-    inside = panel == "connector" or ".blocks." in f".{name}"
-    return inside and parameter.ndim == 2 and name.endswith("weight")
+def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
+    """Whether it maps hidden states to hidden states inside a block."""
+    return ".blocks." in f".{name}" and parameter.ndim == 2 and name.endswith("weight")
 
 
 def rate_factor(step: int, num_steps: int, config: TrainConfig) -> float:
