@@ -11,7 +11,21 @@ import sys
 
 import typer
 
-from triptych.cli import ask, caption, draw, evaluate, export, recipes, train, xray
+from triptych.cli import (
+    ask,
+    caption,
+    chat,
+    draw,
+    evaluate,
+    export,
+    locate,
+    point,
+    read,
+    recipes,
+    train,
+    watch,
+    xray,
+)
 from triptych.errors import TriptychError
 
 DEBUG = "TRIPTYCH_DEBUG"
@@ -28,13 +42,16 @@ app = typer.Typer(
 )
 app.command("ask", short_help="Ask a question about pictures.")(ask.ask)
 app.command("caption", short_help="Describe pictures.")(caption.caption)
+app.command("chat", short_help="Talk about pictures, turn by turn.")(chat.chat)
 app.command("draw", short_help="Draw pictures whose every answer is known.")(draw.draw)
-app.command("evaluate", short_help="Score a model, with intervals and controls.")(
-    evaluate.evaluate
-)
+app.command("evaluate", short_help="Score a model, with intervals and controls.")(evaluate.evaluate)
 app.command("export", short_help="Write a model for other engines.")(export.export)
+app.command("locate", short_help="Find things in a picture, as boxes.")(locate.locate)
+app.command("point", short_help="Find things in a picture, as points.")(point.point)
+app.command("read", short_help="Read a document into JSON.")(read.read)
 app.command("recipes", short_help="List what can be trained, with every setting.")(recipes.recipes)
 app.command("train", short_help="Train a model by a recipe.")(train.train)
+app.command("watch", short_help="Ask a question about a clip.")(watch.watch)
 app.command("xray", short_help="Parameters, shapes and costs of a model.")(xray.xray)
 
 

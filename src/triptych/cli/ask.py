@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from triptych.cli.decoding import (
+    DEFAULT_MODEL,
     BeamsOption,
     JsonOption,
+    MaxPixelsOption,
     MaxTokensOption,
     ModelOption,
     SeedOption,
@@ -16,13 +18,15 @@ from triptych.cli.decoding import (
     TopPOption,
     generation_options,
 )
+from triptych.cli.tables import print_note
 
 
 def ask(
     pictures_and_question: Annotated[
         list[str], typer.Argument(help="One or more pictures, then the question.")
     ],
-    model: ModelOption,
+    model: ModelOption = DEFAULT_MODEL,
+    max_pixels: MaxPixelsOption = None,
     beams: BeamsOption = 1,
     temperature: TemperatureOption = 0.0,
     top_p: TopPOption = 1.0,
@@ -33,13 +37,12 @@ def ask(
 ) -> None:
     """Ask a question about pictures; the answer is streamed."""
     import json
-    import sys
 
     from triptych.errors import UsageError
     from triptych.tasks import load
 
-    *pictures, question = pictures_and_question
-    if not pictures:
+    *paths, question = pictures_and_question
+    if not paths:
         raise UsageError("give at least one picture and then the question, in quotes")
     options = generation_options(
         beams=beams,
@@ -49,12 +52,12 @@ def ask(
         seed=seed,
         max_tokens=max_tokens,
     )
-    assistant = load(model)
-    paths = [Path(picture) for picture in pictures]
+    assistant = load(model, max_pixels=max_pixels)
+    pictures = [assistant.processor.open(Path(path)) for path in paths]
     if as_json:
-        print(json.dumps(assistant.ask(paths, question, options).as_dict()))
+        print(json.dumps(assistant.ask(pictures, question, options).as_dict()))
         return
-    for piece in assistant.stream(paths, question, options):
-        sys.stdout.write(piece)
-        sys.stdout.flush()
+    for piece in assistant.stream(pictures, question, options):
+        print(piece, end="", flush=True)
     print()
+    print_note(assistant.note(pictures))

@@ -7,7 +7,19 @@ import typer
 if TYPE_CHECKING:
     from triptych.generate import GenerationOptions
 
-ModelOption = Annotated[str, typer.Option("--model", help="Folder of a run or of a saved model.")]
+DEFAULT_MODEL = "mini"
+"""As `triptych.tasks.DEFAULT_MODEL`, which is too heavy to import where verbs are listed."""
+
+ModelOption = Annotated[
+    str, typer.Option("--model", help="An embedded model, or the folder of a run or a model.")
+]
+MaxPixelsOption = Annotated[
+    int | None,
+    typer.Option("--max-pixels", help="Reduce larger pictures to this area [the model's own]."),
+]
+PromptOption = Annotated[
+    str | None, typer.Option("--prompt", help="What to ask instead of the usual.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object an answer.")]
 BeamsOption = Annotated[int, typer.Option("--beams", help="Hypotheses of a beam search.")]
 TemperatureOption = Annotated[

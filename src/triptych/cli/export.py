@@ -19,7 +19,7 @@ def export(
 
     from triptych.checkpoint.layouts import check_layout, export_model, open_model
     from triptych.errors import UsageError
-    from triptych.tasks.assistant import find_model
+    from triptych.tasks import find_model
 
     check_layout(to)
     source = find_model(model)

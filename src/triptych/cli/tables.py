@@ -1,5 +1,6 @@
 """Results as people read them."""
 
+import sys
 from collections.abc import Mapping
 from typing import cast
 
@@ -15,3 +16,9 @@ def print_scores(result: Mapping[str, object], indent: str = "") -> None:
             print(f"{indent}{name:{width}}  {value:.4f}")
         else:
             print(f"{indent}{name:{width}}  {value}")
+
+
+def print_note(note: str) -> None:
+    """Print what to know about an answer beside it, on stderr; nothing if there is nothing."""
+    if note:
+        print(f"note: {note}", file=sys.stderr)

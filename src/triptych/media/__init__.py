@@ -6,6 +6,7 @@ The only part of the package that knows Pillow.
 from triptych.media.drawing import SheetLine, SheetRow, overlay_heatmap, sheet
 from triptych.media.marking import draw_boxes, draw_points
 from triptych.media.opening import Limits, Picture, open_image
+from triptych.media.photographs import looks_photographed
 from triptych.media.pixels import (
     CLIP_MEAN,
     CLIP_PIXELS,
@@ -25,6 +26,7 @@ from triptych.media.resizing import (
     ShortestEdgeCropConfig,
     Transform,
 )
+from triptych.media.saving import check_ending, save_picture
 from triptych.media.video import Clip, ClipLimits, open_clip
 
 __all__ = [
@@ -47,11 +49,14 @@ __all__ = [
     "SheetRow",
     "ShortestEdgeCropConfig",
     "Transform",
+    "check_ending",
     "draw_boxes",
     "draw_points",
+    "looks_photographed",
     "open_clip",
     "open_image",
     "overlay_heatmap",
+    "save_picture",
     "sheet",
     "to_picture",
     "to_pixels",

@@ -1,5 +1,19 @@
-"""What a person asks a model for."""
+"""What a person asks a model for, one file a task."""
 
-from triptych.tasks.assistant import Answer, Assistant, load
+from triptych.tasks.assistant import Assistant, load
+from triptych.tasks.converse import Conversation
+from triptych.tasks.embedded import DEFAULT_MODEL, embedded_models
+from triptych.tasks.finding import find_model
+from triptych.tasks.read import Reading
+from triptych.tasks.responding import Answer
 
-__all__ = ["Answer", "Assistant", "load"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "Answer",
+    "Assistant",
+    "Conversation",
+    "Reading",
+    "embedded_models",
+    "find_model",
+    "load",
+]

@@ -1,69 +1,48 @@
 """A loaded model and what one can ask of it.
 
-assistant = triptych.load("runs/flickr8k")
-assistant.caption(["beach.jpg"])[0].text
-assistant.ask(["beach.jpg"], "what is in the picture?").text
+assistant = triptych.load("mini")
+assistant.ask(["scene.png"], "what colour is the circle?").text
+assistant.locate("scene.png", "red circle")[0].place
+assistant.read("receipt.png", {"store": "", "total": ""}).value
+
+The tasks themselves have a file each beside this one.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from triptych.checkpoint.files import recover_folder
 from triptych.checkpoint.layouts import open_model
-from triptych.checkpoint.model_folder import CONFIG, LoadedModel
-from triptych.errors import UnknownNameError, UsageError
-from triptych.generate import Completion, GenerationOptions, generate, stream
-from triptych.processor import Sample, ask_about
-
-MODEL = "model"
-"""Folder of the trained model inside the folder of a run."""
-
-CAPTIONING = GenerationOptions(max_new_tokens=40, num_beams=3)
-"""How captions are searched for unless one asks otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a model said."""
-
-    text: str
-    ended: bool
-    """True when the model ended its answer, False when the length limit did."""
-    log_probability: float
-    num_prompt_tokens: int
-    num_answer_tokens: int
-
-    def as_dict(self) -> dict[str, str | float | int | bool]:
-        """The answer as plain values, for JSON."""
-        return {
-            "text": self.text,
-            "ended": self.ended,
-            "log_probability": self.log_probability,
-            "prompt_tokens": self.num_prompt_tokens,
-            "answer_tokens": self.num_answer_tokens,
-        }
+from triptych.checkpoint.model_folder import LoadedModel
+from triptych.errors import UsageError
+from triptych.generate import GenerationOptions
+from triptych.processor import Processor
+from triptych.tasks.ask import ANSWERING, ask, stream_answer
+from triptych.tasks.caption import CAPTIONING, caption
+from triptych.tasks.converse import Conversation
+from triptych.tasks.embedded import DEFAULT_MODEL, embedded_models
+from triptych.tasks.finding import find_model
+from triptych.tasks.locate import LOCATE, locate
+from triptych.tasks.places import SEARCHING
+from triptych.tasks.point import POINT, point
+from triptych.tasks.read import READING, Reading, Schema, read
+from triptych.tasks.responding import Answer, Responder
+from triptych.tasks.watch import watch
+from triptych.text import Located
 
 
 class Assistant:
-    """Ask a loaded model for captions and answers."""
+    """Ask a loaded model for captions, answers, places and values.
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    A picture is a path, bytes, array, PIL image or data URI.
+    """
+
+    def __init__(self, loaded: LoadedModel, *, embedded: str = "") -> None:
+        """`embedded` is the name of a model that came with the package."""
         self.architecture = loaded.architecture
         self.model = loaded.model
         self.processor = loaded.processor
-
-    def caption(
-        self,
-        pictures: Sequence[object],
-        options: GenerationOptions = CAPTIONING,
-        *,
-        batch_size: int = 16,
-    ) -> list[Answer]:
-        """One description a picture. A picture is a path, bytes, array, PIL image or data URI."""
-        prompts = [self._prompt([picture], "") for picture in pictures]
-        chunks = [prompts[i : i + batch_size] for i in range(0, len(prompts), batch_size)]
-        return [answer for chunk in chunks for answer in self._answer(chunk, options)]
+        self._responder = Responder(loaded, embedded)
 
     def ask(
         self,
@@ -76,8 +55,7 @@ class Assistant:
         Raises:
             UsageError: the question is empty.
         """
-        prompt = self._question(pictures, question)
-        return self._answer([prompt], options or GenerationOptions())[0]
+        return ask(self._responder, pictures, question, options or ANSWERING)
 
     def stream(
         self,
@@ -85,53 +63,116 @@ class Assistant:
         question: str,
         options: GenerationOptions | None = None,
     ) -> Iterator[str]:
-        """The same answer piece by piece."""
-        prompt = self._question(pictures, question)
-        return stream(self.model, self.processor, prompt, options or GenerationOptions())
+        """The same answer piece by piece.
 
-    def _question(self, pictures: Sequence[object], question: str) -> Sample:
-        if not question.strip():
-            raise UsageError("the question is empty; write what you want to know, in quotes")
-        return self._prompt(pictures, question)
+        Raises:
+            UsageError: the question is empty.
+        """
+        return stream_answer(self._responder, pictures, question, options or ANSWERING)
 
-    def _prompt(self, pictures: Sequence[object], text: str) -> Sample:
-        return self.processor.encode(ask_about(pictures, text), add_generation_prompt=True)
+    def caption(
+        self,
+        pictures: Sequence[object],
+        options: GenerationOptions = CAPTIONING,
+        *,
+        prompt: str | None = None,
+        batch_size: int = 16,
+    ) -> list[Answer]:
+        """One description a picture, asked for as the model was trained unless by `prompt`."""
+        return caption(self._responder, pictures, options, prompt, batch_size)
 
-    def _answer(self, prompts: Sequence[Sample], options: GenerationOptions) -> list[Answer]:
-        return [_answer(c) for c in generate(self.model, self.processor, prompts, options)]
+    def locate(
+        self,
+        picture: object,
+        phrase: str,
+        options: GenerationOptions | None = None,
+        *,
+        prompt: str = LOCATE,
+    ) -> list[Located]:
+        """Boxes around what the phrase means, in pixels of the picture and within it.
+
+        `{phrase}` in the prompt is the phrase. What the model garbles is left out.
+
+        Raises:
+            UsageError: the phrase is empty, or the model writes no boxes.
+        """
+        return locate(self._responder, picture, phrase, prompt, options or SEARCHING)
+
+    def point(
+        self,
+        picture: object,
+        phrase: str,
+        options: GenerationOptions | None = None,
+        *,
+        prompt: str = POINT,
+    ) -> list[Located]:
+        """Points on what the phrase means; else as `locate`."""
+        return point(self._responder, picture, phrase, prompt, options or SEARCHING)
+
+    def read(
+        self,
+        document: object,
+        schema: Schema | None = None,
+        options: GenerationOptions | None = None,
+        *,
+        prompt: str | None = None,
+    ) -> Reading:
+        """A picture of a document as JSON, whole or with the fields of a schema.
+
+        `{keys}` in the prompt are the names of these fields.
+
+        Raises:
+            UsageError: the schema cannot be read or names no field.
+        """
+        return read(self._responder, document, schema, prompt, options or READING)
+
+    def watch(
+        self,
+        clip: object,
+        question: str,
+        options: GenerationOptions | None = None,
+        *,
+        fps: float | None = None,
+        max_frames: int | None = None,
+    ) -> Answer:
+        """The answer to a question about a clip: a video file, a folder or list of pictures, ...
+
+        Raises:
+            UsageError: the question is empty.
+            MediaError: the clip cannot be opened, or `fps` or `max_frames` is not above 0.
+            TokenError: the model takes no clips.
+        """
+        return watch(self._responder, clip, question, options or ANSWERING, fps, max_frames)
+
+    def chat(
+        self, pictures: Sequence[object] = (), options: GenerationOptions | None = None
+    ) -> Conversation:
+        """A conversation that begins with these pictures."""
+        return Conversation(self._responder, pictures, options or ANSWERING)
+
+    def note(self, pictures: Sequence[object]) -> str:
+        """What to know before relying on answers about these pictures; mostly empty."""
+        return self._responder.note(self._responder.open(pictures))
 
 
-def load(name: str | Path) -> Assistant:
-    """Load a model by the folder of a run, of a saved model or of a published one.
+def load(name: str | Path = DEFAULT_MODEL, *, max_pixels: int | None = None) -> Assistant:
+    """Load a model by its name where it comes with the package, or by a folder.
+
+    The folder is that of a run, of a saved model or of a published one. `max_pixels` is the most
+    that pictures may have, instead of what the model's configuration says.
 
     Raises:
-        UnknownNameError: there is no such folder.
+        UnknownNameError: there is no such model and no such folder.
         CheckpointError: the folder is incomplete or torn.
+        UsageError: `max_pixels` is less than the model's smallest picture, or the model resizes
+            all pictures to one size.
     """
-    return Assistant(open_model(find_model(name)))
-
-
-def find_model(name: str | Path) -> Path:
-    """The model folder that a name stands for: the folder itself, or a run's `model` in it."""
-    folder = Path(name)
-    for candidate in (folder, folder / MODEL):
-        recover_folder(candidate)
-        if (candidate / CONFIG).is_file():
-            return candidate
-    if folder.is_dir():
-        raise UsageError(
-            f"{folder} holds no trained model (no {CONFIG}, no {MODEL}/{CONFIG}); "
-            "has its training finished?"
-        )
-    runs = [str(path.parent) for path in Path("runs").glob(f"*/{MODEL}")]
-    raise UnknownNameError("model", str(name), runs or ["(none trained yet: try `triptych train`)"])
-
-
-def _answer(completion: Completion) -> Answer:
-    return Answer(
-        text=completion.text.strip(),
-        ended=completion.ended,
-        log_probability=completion.log_probability,
-        num_prompt_tokens=completion.num_prompt_tokens,
-        num_answer_tokens=len(completion.token_ids),
-    )
+    if max_pixels is not None and max_pixels < 1:
+        raise UsageError(f"max_pixels must be above 0, got {max_pixels}; leave it out for all")
+    embedded = str(name) if str(name) in embedded_models() else ""
+    loaded = open_model(find_model(name))
+    if max_pixels is not None:
+        old = loaded.processor
+        processor = Processor(old.config, old.model, old.tokenizer, max_pixels=max_pixels)
+        loaded = replace(loaded, processor=processor)
+    return Assistant(loaded, embedded=embedded)

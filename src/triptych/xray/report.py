@@ -11,8 +11,7 @@ from triptych.architectures import Architecture, find_architecture
 from triptych.checkpoint.layouts import open_architecture
 from triptych.errors import UsageError
 from triptych.media import overlay_heatmap
-from triptych.tasks import load
-from triptych.tasks.assistant import find_model
+from triptych.tasks import find_model, load
 from triptych.xray.anatomy import Anatomy, anatomy
 from triptych.xray.walk import Walk, walk
 

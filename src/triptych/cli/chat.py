@@ -1,0 +1,119 @@
+"""`triptych chat`: talk with a model about pictures, in the terminal."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from triptych.cli.decoding import (
+    DEFAULT_MODEL,
+    BeamsOption,
+    JsonOption,
+    MaxPixelsOption,
+    MaxTokensOption,
+    ModelOption,
+    SeedOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+    generation_options,
+)
+from triptych.cli.tables import print_note
+
+if TYPE_CHECKING:
+    from triptych.tasks import Conversation
+
+_PROMPT = "> "
+_COMMANDS = "/image PATH shows a picture with the next turn, /reset begins anew, /quit ends"
+
+
+def chat(
+    pictures: Annotated[
+        list[Path] | None, typer.Argument(help="Pictures to talk about; more by /image PATH.")
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    max_pixels: MaxPixelsOption = None,
+    beams: BeamsOption = 1,
+    temperature: TemperatureOption = 0.0,
+    top_p: TopPOption = 1.0,
+    top_k: TopKOption = 0,
+    seed: SeedOption = 0,
+    max_tokens: MaxTokensOption = 256,
+    as_json: JsonOption = False,
+) -> None:
+    """Talk with a model, a line a turn; /image PATH, /reset, and /quit or Ctrl-D.
+
+    Lines may also be piped in. With --json, every answer is an object on a line.
+    """
+    import sys
+
+    from triptych.errors import TriptychError
+    from triptych.tasks import load
+
+    options = generation_options(
+        beams=beams,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        seed=seed,
+        max_tokens=max_tokens,
+    )
+    assistant = load(model, max_pixels=max_pixels)
+    opened = [assistant.processor.open(path) for path in pictures or []]
+    talk = assistant.chat(opened, options)
+    waiting: list[object] = []
+    for line in _lines():
+        try:
+            if line == "/reset":
+                talk.reset()
+                waiting.clear()
+            elif line.startswith("/image "):
+                path = Path(line.removeprefix("/image ").strip()).expanduser()
+                waiting.append(assistant.processor.open(path))
+            elif line.startswith("/"):
+                print(_COMMANDS, file=sys.stderr)
+            else:
+                _answer(talk, line, waiting, as_json)
+                waiting.clear()
+        except TriptychError as error:
+            if not sys.stdin.isatty():
+                raise
+            print(error, file=sys.stderr)
+
+
+def _lines() -> Iterator[str]:
+    """What is said, line by line, until the end or /quit; nothing is asked of a pipe."""
+    import sys
+
+    while True:
+        if sys.stdin.isatty():
+            try:
+                line = input(_PROMPT)
+            except EOFError:
+                print()
+                return
+        else:
+            line = sys.stdin.readline()
+            if not line:
+                return
+        if line.strip() == "/quit":
+            return
+        if line.strip():
+            yield line.strip()
+
+
+def _answer(talk: "Conversation", line: str, pictures: list[object], as_json: bool) -> None:
+    import json
+
+    noted = talk.note
+    if as_json:
+        talk.send(line, pictures)
+        assert talk.last is not None
+        print(json.dumps(talk.last.as_dict()), flush=True)
+        return
+    for piece in talk.stream(line, pictures):
+        print(piece, end="", flush=True)
+    print()
+    if talk.note != noted:
+        print_note(talk.note)

@@ -1,0 +1,59 @@
+"""`triptych point`: find things in a picture, as points."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from triptych.cli.decoding import (
+    DEFAULT_MODEL,
+    BeamsOption,
+    JsonOption,
+    MaxPixelsOption,
+    MaxTokensOption,
+    ModelOption,
+    PromptOption,
+    SeedOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+    generation_options,
+)
+
+
+def point(
+    picture: Annotated[Path, typer.Argument(help="The picture.")],
+    phrase: Annotated[str, typer.Argument(help="What to find, in quotes.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to draw them on the picture [PICTURE.pointed.png, here]."),
+    ] = None,
+    prompt: PromptOption = None,
+    model: ModelOption = DEFAULT_MODEL,
+    max_pixels: MaxPixelsOption = None,
+    beams: BeamsOption = 1,
+    temperature: TemperatureOption = 0.0,
+    top_p: TopPOption = 1.0,
+    top_k: TopKOption = 0,
+    seed: SeedOption = 0,
+    max_tokens: MaxTokensOption = 256,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw points on what a phrase means; in the prompt, {phrase} is the phrase."""
+    from triptych.cli.places import report_places, target_of
+    from triptych.tasks import load
+    from triptych.tasks.point import POINT
+
+    target = target_of(picture, out, "pointed")
+    options = generation_options(
+        beams=beams,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        seed=seed,
+        max_tokens=max_tokens,
+    )
+    assistant = load(model, max_pixels=max_pixels)
+    opened = assistant.processor.open(picture)
+    found = assistant.point(opened, phrase, options, prompt=POINT if prompt is None else prompt)
+    report_places(opened, phrase, found, target, assistant.note([opened]), as_json)

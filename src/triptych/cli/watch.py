@@ -1,0 +1,60 @@
+"""`triptych watch`: a question about a clip."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from triptych.cli.decoding import (
+    DEFAULT_MODEL,
+    BeamsOption,
+    JsonOption,
+    MaxPixelsOption,
+    MaxTokensOption,
+    ModelOption,
+    SeedOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+    generation_options,
+)
+from triptych.cli.tables import print_note
+
+
+def watch(
+    clip: Annotated[Path, typer.Argument(help="A video, animated GIF or folder of pictures.")],
+    question: Annotated[str, typer.Argument(help="The question, in quotes.")],
+    fps: Annotated[float | None, typer.Option(help="Frames taken a second [the model's].")] = None,
+    max_frames: Annotated[
+        int | None, typer.Option(help="Frames taken at most [the model's].")
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    max_pixels: MaxPixelsOption = None,
+    beams: BeamsOption = 1,
+    temperature: TemperatureOption = 0.0,
+    top_p: TopPOption = 1.0,
+    top_k: TopKOption = 0,
+    seed: SeedOption = 0,
+    max_tokens: MaxTokensOption = 64,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a question about a clip."""
+    import json
+
+    from triptych.tasks import load
+
+    options = generation_options(
+        beams=beams,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        seed=seed,
+        max_tokens=max_tokens,
+    )
+    assistant = load(model, max_pixels=max_pixels)
+    answer = assistant.watch(clip, question, options, fps=fps, max_frames=max_frames)
+    if as_json:
+        print(json.dumps({"clip": str(clip), **answer.as_dict()}))
+        return
+    print(answer.text)
+    print_note(answer.note)

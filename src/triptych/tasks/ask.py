@@ -1,0 +1,48 @@
+"""Ask a question about pictures."""
+
+from collections.abc import Iterator, Sequence
+
+from triptych.errors import UsageError
+from triptych.generate import GenerationOptions
+from triptych.processor import Sample, ask_about
+from triptych.tasks.responding import Answer, Responder
+
+ANSWERING = GenerationOptions(max_new_tokens=64)
+"""How answers are chosen unless one asks otherwise."""
+
+
+def ask(
+    responder: Responder, pictures: Sequence[object], question: str, options: GenerationOptions
+) -> Answer:
+    """The answer to a question about pictures, or about none.
+
+    Raises:
+        UsageError: the question is empty.
+    """
+    check_question(question)
+    opened = responder.open(pictures)
+    prompt = responder.prompt(ask_about(opened, question))
+    return responder.answer([prompt], options, [responder.note(opened)])[0]
+
+
+def stream_answer(
+    responder: Responder, pictures: Sequence[object], question: str, options: GenerationOptions
+) -> Iterator[str]:
+    """The same answer piece by piece.
+
+    Raises:
+        UsageError: the question is empty.
+    """
+    check_question(question)
+    prompt: Sample = responder.prompt(ask_about(pictures, question))
+    return responder.stream(prompt, options)
+
+
+def check_question(question: str) -> None:
+    """Refuse a question without a word.
+
+    Raises:
+        UsageError: the question is empty.
+    """
+    if not question.strip():
+        raise UsageError("the question is empty; write what you want to know, in quotes")

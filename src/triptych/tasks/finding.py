@@ -1,0 +1,49 @@
+"""Which folder a model's name stands for."""
+
+from pathlib import Path
+
+from triptych.checkpoint.files import recover_folder
+from triptych.checkpoint.model_folder import CONFIG
+from triptych.errors import UnknownNameError, UsageError
+from triptych.tasks.embedded import embedded_models
+
+MODEL = "model"
+"""Folder of the trained model inside the folder of a run."""
+
+
+def find_model(name: str | Path) -> Path:
+    """The model folder that a name stands for.
+
+    The name of an embedded model, the folder of a model, or of a run with `model` in it. A folder
+    that is called like an embedded model is given as `./mini`.
+
+    Raises:
+        UnknownNameError: there is none; lists the embedded models, runs and folders there are.
+        UsageError: the folder holds no model.
+    """
+    embedded = embedded_models()
+    if str(name) in embedded:
+        return embedded[str(name)]
+    folder = Path(name)
+    for candidate in (folder, folder / MODEL):
+        recover_folder(candidate)
+        if (candidate / CONFIG).is_file():
+            return candidate
+    if str(name).strip() and folder.is_dir():
+        raise UsageError(
+            f"{folder} holds no trained model (no {CONFIG}, no {MODEL}/{CONFIG}); "
+            "has its training finished?"
+        )
+    known = [*embedded, *_folders()]
+    raise UnknownNameError(
+        "model", str(name), known or ["(none trained yet: try `triptych train`)"]
+    )
+
+
+def _folders() -> list[str]:
+    """Runs, and folders beside them that hold a model."""
+    here = Path()
+    runs = [path.parent for path in here.glob(f"runs/*/{MODEL}")]
+    models = [path.parent for path in here.glob(f"*/{CONFIG}")]
+    models += [path.parent.parent for path in here.glob(f"*/{MODEL}/{CONFIG}")]
+    return [str(path) for path in (*runs, *models)]
