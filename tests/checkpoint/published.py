@@ -16,7 +16,9 @@ from triptych.text import QWEN2_VL_SPECIALS, Tokenizer
 
 def small_architecture() -> Architecture:
     debug = find_architecture("qwen2_vl_debug")
-    vision = replace(debug.model.vision, patch_size=14, dim=48, depth=3, num_heads=3, ffn_dim=96)
+    vision = replace(
+        debug.model.vision, patch_size=14, dim=48, depth=3, num_heads=3, ffn_dim=96, dropout=0.1
+    )
     language = replace(
         debug.model.language,
         vocab_size=352,  # more rows than the tokenizer has tokens

@@ -51,7 +51,8 @@ def state_of(each: LoadedModel) -> dict[str, torch.Tensor]:
 
 def same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> bool:
     return list(ours) == list(theirs) and all(
-        torch.equal(tensor, theirs[name]) for name, tensor in ours.items()
+        tensor.dtype == theirs[name].dtype and torch.equal(tensor, theirs[name])
+        for name, tensor in ours.items()
     )
 
 
@@ -86,8 +87,9 @@ def test_a_second_export_is_the_first(folder, tmp_path):
 
 def test_what_concerns_training_alone_is_not_carried(folder):
     model = import_model(folder).architecture.model
-    assert small_architecture().model.language.dropout == 0.1
-    assert model.language.dropout == 0.0
+    trained = small_architecture().model
+    assert trained.language.dropout == trained.vision.dropout == 0.1
+    assert model.language.dropout == model.vision.dropout == 0.0
 
 
 def test_numbers_and_ids_are_those_of_the_model_and_its_tokenizer(tmp_path):

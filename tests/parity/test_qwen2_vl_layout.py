@@ -37,7 +37,7 @@ MESSAGES = [
         "content": [
             {"type": "image", "image": PHOTO},
             {"type": "image", "image": OTHER},
-            {"type": "text", "text": "what is to the left of the blue square? é 123"},
+            {"type": "text", "text": "what is to the left of the blue square? e\u0301 123"},
         ],
     },
 ]
@@ -141,7 +141,7 @@ def test_sixteen_greedy_tokens_are_those_of_transformers(pair):
     others = whole[0, given["input_ids"].shape[1] :].tolist()
     sample = ours.processor.encode(MESSAGES, add_generation_prompt=True)
     (answer,) = generate(ours.model, ours.processor, [sample], GenerationOptions(max_new_tokens=16))
-    assert len(others) == 16 and len(set(others)) > 4
+    assert len(others) == 16 and len(set(others)) > 3
     assert list(answer.token_ids) == others
 
 
