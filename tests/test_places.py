@@ -1,6 +1,7 @@
 """Boxes and points in messages: in pixels of the original, and never a way to write control."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from triptych.errors import TokenError
 from triptych.geometry import Box
 from triptych.inputs import IGNORED
 from triptych.processor import Processor, ProcessorConfig, ask_about
-from triptych.text import ChatTemplate
+from triptych.text import ChatTemplate, TextPiece, located
 
 QWEN = subject("qwen2_vl_debug").processor
 CAT = picture(0, 100, 200)
@@ -49,6 +50,10 @@ def test_an_answer_that_begins_with_a_box_begins_where_the_prompt_ends():
     whole = QWEN.encode([*question, says(box(20, 10, 100, 60, label="a red circle"))])
     assert whole.token_ids[: len(prompt.token_ids)] == prompt.token_ids
     labelled = [label for label in whole.labels if label != IGNORED]
+    spell = partial(QWEN.config.coordinates.write, width=200, height=100)
+    messages = [question[0], says(box(20, 10, 100, 60, label="a red circle"))]
+    pieces = QWEN.template.pieces(messages, QWEN.tokenizer, spell=lambda part: spell(located(part)))
+    assert [p.token_ids for p in pieces if isinstance(p, TextPiece) and p.is_answer] == [labelled]
     assert read(QWEN, labelled) == (
         "<|object_ref_start|>a red circle<|object_ref_end|>"
         "<|box_start|>(100,100),(500,600)<|box_end|><|im_end|>"

@@ -50,6 +50,12 @@ def answer(*token_ids: int) -> TextPiece:
             id="a learned token is not the same token unlearned",
         ),
         pytest.param(
+            [[ImagePiece(0), text(7), answer(8)], [ImagePiece(0), answer(7)]],
+            [ImagePiece(0)],
+            [[text(7), answer(8)], [answer(7)]],
+            id="nor the other way round",
+        ),
+        pytest.param(
             [[text(1), text(5)], [text(2), text(5)]],
             [],
             [[text(1), text(5)], [text(2), text(5)]],

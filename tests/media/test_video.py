@@ -177,6 +177,14 @@ def test_a_clip_cut_off_is_refused(content, share):
         open_clip(content[: int(share * len(content))])
 
 
+@needs_real
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_clip_with_sound_cut_off_is_refused(share):
+    content = (REAL / "sam2_04_coffee.mp4").read_bytes()  # its header comes first
+    with pytest.raises(MediaError, match="damaged or cut off"):
+        open_clip(content[: int(share * len(content))])
+
+
 def test_damage_is_a_clip_or_one_sentence():
     source = np.random.default_rng(0)
     for _ in range(20):
