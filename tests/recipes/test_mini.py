@@ -17,6 +17,8 @@ SMALL = (
     "shares.screens=0",
     "shares.pairs=0",
     "max_questions=3",
+    "first.batch_size=1",
+    "first.max_steps=2",
     "num_text_samples=20",
     "num_dev=2",
     "num_items=1",
@@ -38,6 +40,7 @@ def test_every_world_is_validated_and_every_ability_scored(run: tuple[Path, dict
     folder, result = run
     record = read_record(folder / "record.jsonl")
     assert len(record) == 2
+    assert len(read_record(folder / "first" / "record.jsonl")) == 2
     assert {"val_loss", "val_loss_scenes", "val_loss_clips"} <= set(record[-1])
     assert {"attribute", "count 7-9", "clip order", "both twins"} <= set(result["scores"])
     assert "chart value" not in result["scores"]

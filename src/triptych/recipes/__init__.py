@@ -55,7 +55,7 @@ def run_recipe(
     """
     recipe = find_recipe(name)
     settings = override(recipe.default, assignments)
-    if resume and not any(folder.glob("checkpoints/step-*")):
+    if resume and not any(folder.glob("**/checkpoints/step-*")):
         raise CheckpointError(f"{folder} holds no checkpoint to go on from; start without --resume")
     return recipe.run(settings, data, folder, resume)
 

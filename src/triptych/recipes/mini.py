@@ -2,7 +2,9 @@
 
     triptych train mini --out runs/mini
 
-Needs no data: pictures are drawn while it trains, ten questions each, all panels moving. Beside
+Needs no data: pictures are drawn while it trains, up to ten questions each, all panels moving. It
+begins with small pictures of one to three objects, on which a model learns to look within minutes;
+on full scenes alone it long answers without looking. Then all worlds follow. Beside
 the model, the record and the loss plot it writes scores of every ability on unseen pictures and
 wordings. `start=FOLDER` goes on from the weights of a finished model instead of fresh ones.
 """
@@ -19,6 +21,9 @@ from triptych.checkpoint.model_folder import TOKENIZER, WEIGHTS, LoadedModel, sa
 from triptych.config import to_dict
 from triptych.data.worlds import WORLDS
 from triptych.data.worlds.samples import WorldSamples
+from triptych.data.worlds.scene_facts import Layout
+from triptych.data.worlds.scenes import Scenes
+from triptych.data.worlds.wording import Split
 from triptych.data.worlds.world import SampleId, draw_from
 from triptych.errors import UsageError
 from triptych.evaluate.worlds import evaluate_model, find_rows
@@ -45,10 +50,33 @@ class WorldShares:
     clips: float = 1.0
 
 
+FIRST_LOOKS = Layout(sides=((112, 112), (140, 112), (112, 140)), most=3)
+"""Scenes of the first stage."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MiniRecipe:
     """Everything that can be changed about the run."""
 
+    first: TrainConfig = TrainConfig(
+        learning_rates=PanelRates(vision=2e-3, connector=2e-3, language=2e-3),
+        epochs=1,
+        batch_size=16,
+        max_steps=2000,
+        optimizer="muon",
+        precision="bfloat16",
+        weight_decay=0.02,
+        warmup_steps=100,
+        schedule="constant",
+        ema_decay=0.99,
+        validate_every=250,
+        checkpoint_every=250,
+    )
+    """First stage, on small scenes."""
+    num_first: int = 200_000
+    """Pictures of the first stage at most; 0 leaves it out."""
+    max_first_questions: int = 5
+    """Questions asked about one of them."""
     train: TrainConfig = TrainConfig(
         learning_rates=PanelRates(vision=1e-3, connector=1e-3, language=1e-3),
         epochs=1,
@@ -65,7 +93,7 @@ class MiniRecipe:
         validate_every=500,
         checkpoint_every=250,
     )
-    """Training; a step sees 32 pictures and about 300 questions."""
+    """Second stage, on all worlds; a step sees 32 pictures and about 300 questions."""
 
     shares: WorldShares = WorldShares()
     """The mixture of worlds."""
@@ -93,6 +121,8 @@ def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> di
     shares = {name: share for name, share in asdict(recipe.shares).items() if share > 0}
     loaded = _start(recipe, list(shares), folder)
     model, processor = loaded.model, loaded.processor
+    if recipe.num_first:
+        look_first(recipe, loaded, folder / "first", resume=resume)
     source = WorldSamples(
         processor, WORLDS, shares, recipe.num_samples, max_questions=recipe.max_questions
     )
@@ -105,7 +135,7 @@ def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> di
         recipe.train,
         folder,
         validate=lambda each: held_out_losses(each, processor, dev),
-        resume=resume,
+        resume=resume and any(folder.glob("checkpoints/step-*")),
     )
     plot_losses(folder / "record.jsonl", folder / "loss.png")
     save_model(folder / "model", loaded.architecture, model, processor.tokenizer)
@@ -126,6 +156,34 @@ def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> di
     }
     write_json(folder / "scores.json", result)
     return result
+
+
+def look_first(recipe: MiniRecipe, loaded: LoadedModel, folder: Path, *, resume: bool) -> None:
+    """The first stage: small scenes of few objects, where it pays at once to look."""
+    processor = loaded.processor
+    world = Scenes(FIRST_LOOKS)
+
+    def samples(count: int, split: Split) -> WorldSamples:
+        return WorldSamples(
+            processor,
+            {world.name: world},
+            {world.name: 1.0},
+            count,
+            split=split,
+            max_questions=recipe.max_first_questions,
+        )
+
+    dev = {world.name: _first_samples(samples(2 * recipe.num_dev, "dev"))}
+    fit(
+        loaded.architecture,
+        loaded.model,
+        processor,
+        samples(recipe.num_first, "train"),
+        recipe.first,
+        folder,
+        validate=lambda each: held_out_losses(each, processor, dev),
+        resume=resume and any(folder.glob("checkpoints/step-*")),
+    )
 
 
 def _start(recipe: MiniRecipe, worlds: Sequence[str], folder: Path) -> LoadedModel:
@@ -159,8 +217,11 @@ def world_texts(worlds: Sequence[str], num_samples: int) -> Sequence[str]:
 
 
 def _dev_samples(processor: Processor, world: str, count: int) -> list[Sample]:
-    source = WorldSamples(processor, WORLDS, {world: 1.0}, count, split="dev")
-    return [source.sample(i, torch.Generator().manual_seed(i)) for i in range(count)]
+    return _first_samples(WorldSamples(processor, WORLDS, {world: 1.0}, count, split="dev"))
+
+
+def _first_samples(source: WorldSamples) -> list[Sample]:
+    return [source.sample(i, torch.Generator().manual_seed(i)) for i in range(len(source))]
 
 
 @torch.inference_mode()

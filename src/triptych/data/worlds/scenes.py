@@ -13,6 +13,7 @@ from triptych.data.worlds.objects import Thing, box_of, draw_things
 from triptych.data.worlds.question import Question
 from triptych.data.worlds.scene_changes import change_scene, vary_scene
 from triptych.data.worlds.scene_facts import (
+    Layout,
     Scene,
     compose_scene,
     is_held_out,
@@ -54,9 +55,13 @@ class Scenes:
 
     name: str = "scenes"
 
+    def __init__(self, layout: Layout | None = None) -> None:
+        """`layout` offers another room than usual: fewer things, smaller pictures."""
+        self.layout = layout or Layout()
+
     def compose(self, rng: Random, split: Split, prior: float) -> Scene:
         """Fresh facts; `prior` is how often a shape has the colour that `PRIOR` names."""
-        return compose_scene(rng, split, prior)
+        return compose_scene(rng, split, prior, self.layout)
 
     def change(self, facts: Scene, rng: Random) -> Scene:
         """One attribute of one thing, one thing more or less, or two things swapped."""
