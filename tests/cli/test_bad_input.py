@@ -60,12 +60,12 @@ def folder_itself(folder: Path) -> Path:
     "bad",
     [missing, text_called_jpg, truncated_jpeg, huge_png_header, sliver, empty_file, folder_itself],
 )
-@pytest.mark.parametrize("verb", ["caption", "ask"])
+@pytest.mark.parametrize("verb", ["caption", "ask", "locate", "read"])
 def test_a_bad_picture_is_named_in_one_sentence(
     triptych: Command, model: Path, tmp_path: Path, verb: str, bad: Callable[[Path], Path]
 ) -> None:
     path = bad(tmp_path)
-    question = ["what is it?"] if verb == "ask" else []
+    question = ["what is it?"] if verb in ("ask", "locate") else []
     done = triptych(verb, path, *question, "--model", model, "--max-tokens", 2)
     assert done.code == 1
     assert path.name in done.sentence
@@ -141,6 +141,15 @@ def test_generation_options_out_of_range_are_refused(
     triptych: Command, model: Path, photo: Path, wrong: tuple[str, float]
 ) -> None:
     assert triptych("caption", photo, "--model", model, *wrong).code == 2
+
+
+@pytest.mark.parametrize("most", [0, -1, 3])
+def test_a_number_of_pixels_that_makes_no_sense_is_refused(
+    triptych: Command, model: Path, photo: Path, most: int
+) -> None:
+    done = triptych("caption", photo, "--model", model, "--max-pixels", most)
+    assert done.code == 2
+    assert "max_pixels must be" in done.sentence
 
 
 def test_an_unknown_recipe_names_the_nearest(triptych: Command) -> None:

@@ -13,6 +13,13 @@ heavy = {"torch", "numpy", "PIL", "tokenizers", "safetensors", "matplotlib", "hu
 print(*sorted(heavy & set(sys.modules)))
 """
 
+VERBS = (
+    *("ask", "caption", "chat", "draw", "evaluate", "export", "locate"),
+    *("point", "read", "recipes", "train", "watch", "xray"),
+)
+LOOKING = ("ask", "caption", "chat", "locate", "point", "read", "watch")
+"""Verbs that put something to a model."""
+
 
 def test_starting_imports_nothing_heavy() -> None:
     # In a process of its own: here everything has been imported already.
@@ -40,6 +47,14 @@ def test_every_verb_explains_itself(triptych: Command, verb: str) -> None:
     assert "--json" in done.out
 
 
+@pytest.mark.parametrize("verb", LOOKING)
+def test_every_verb_that_looks_takes_the_same_options(triptych: Command, verb: str) -> None:
+    shown = triptych(verb, "--help").out
+    for option in ("--model", "--max-pixels", "--temperature", "--beams", "--seed", "--max-tokens"):
+        assert option in shown
+    assert "[default: mini]" in shown
+
+
 def test_the_version_is_the_package_version(triptych: Command) -> None:
     assert triptych("--version").out.startswith("0.")
 
@@ -49,7 +64,7 @@ def test_the_version_is_the_package_version(triptych: Command) -> None:
     [
         (["caption", "x.jpg", "--modle", "y"], "--modle"),
         (["paint"], "paint"),
-        (["caption", "x.jpg"], "--model"),
+        (["locate", "x.jpg"], "phrase"),
         (["caption", "--model", "y"], "pictures"),
         (["caption", "x.jpg", "--model", "y", "--beams", "two"], "--beams"),
     ],

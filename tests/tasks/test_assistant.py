@@ -10,8 +10,7 @@ from triptych.checkpoint.model_folder import save_model
 from triptych.errors import UnknownNameError, UsageError
 from triptych.generate import GenerationOptions
 from triptych.processor import ask_about
-from triptych.tasks import Assistant, load
-from triptych.tasks.assistant import find_model
+from triptych.tasks import Assistant, find_model, finding, load
 
 QUESTION = ask_about([picture(0)], "what is it?")
 SHORT = GenerationOptions(max_new_tokens=5)
@@ -43,6 +42,7 @@ def test_a_folder_without_a_model_is_refused_with_a_hint(tmp_path):
 
 def test_an_unknown_name_lists_the_runs_there_are(tmp_path, monkeypatch, run):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(finding, "embedded_models", dict)
     with pytest.raises(UnknownNameError, match="none trained yet: try `triptych train`"):
         find_model("flickr")
     (tmp_path / "runs" / "flickr8k" / "model").mkdir(parents=True)

@@ -26,6 +26,7 @@ def target_of(picture: Path, out: Path | None, done: str) -> Path:
 
 
 def report_places(
+    path: Path,
     picture: Picture,
     phrase: str,
     found: Sequence[Located],
@@ -38,7 +39,7 @@ def report_places(
         _draw(picture, found, target)
     if as_json:
         told: dict[str, object] = {
-            "picture": picture.source,
+            "picture": str(path),
             "phrase": phrase,
             "found": [_plain(each) for each in found],
             "drawn": str(target) if found else None,

@@ -56,4 +56,4 @@ def point(
     assistant = load(model, max_pixels=max_pixels)
     opened = assistant.processor.open(picture)
     found = assistant.point(opened, phrase, options, prompt=POINT if prompt is None else prompt)
-    report_places(opened, phrase, found, target, assistant.note([opened]), as_json)
+    report_places(picture, opened, phrase, found, target, assistant.note([opened]), as_json)
