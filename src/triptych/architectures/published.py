@@ -1,10 +1,28 @@
-"""Settings of published files, read strictly: what a model would compute otherwise is refused."""
+"""Settings of published files, read strictly: what a model would compute otherwise is refused.
+
+What a file cannot say is found by reading back what was written, see `check_equal`.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeGuard, cast
 
+from triptych.config import to_dict
+from triptych.connector import MLPConfig
 from triptych.errors import ConfigError
+from triptych.fusion.vlm import VLMConfig
+from triptych.nn.mlp import Activation
+from triptych.vision import ViTConfig
+
+_ACTIVATIONS: dict[str, Activation] = {
+    "gelu": "gelu",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "quick_gelu": "quick_gelu",
+    "relu": "relu",
+    "relu2": "squared_relu",
+    "silu": "silu",
+}
+"""Published names of activations, and ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +43,40 @@ class Section:
         value = self._given(key)
         if not _is_whole(value) or value < 1:
             raise ConfigError(f"{self._of(key)} is {value!r}; a whole number above 0 is needed")
+        return value
+
+    def whole(self, key: str) -> int:
+        """A whole number of any sign.
+
+        Raises:
+            ConfigError: it is missing or something else.
+        """
+        value = self._given(key)
+        if not _is_whole(value):
+            raise ConfigError(f"{self._of(key)} is {value!r}; a whole number is needed")
+        return value
+
+    def side(self, key: str) -> int:
+        """The side of a square, given as one number or as two equal ones.
+
+        Raises:
+            ConfigError: it is missing or something else.
+        """
+        value = self._given(key)
+        sides = cast(list[Any], value) if isinstance(value, list | tuple) else [value]
+        if not _is_whole(sides[0]) or sides[0] < 1 or sides != sides[:1] * len(sides):
+            raise ConfigError(f"{self._of(key)} is {value!r}; the side of a square is needed")
+        return sides[0]
+
+    def flag(self, key: str) -> bool:
+        """True or false.
+
+        Raises:
+            ConfigError: it is missing or something else.
+        """
+        value = self._given(key)
+        if not isinstance(value, bool):
+            raise ConfigError(f"{self._of(key)} is {value!r}; true or false is needed")
         return value
 
     def number(self, key: str) -> float:
@@ -67,6 +119,11 @@ class Section:
         if not ids or not all(_is_whole(each) and each >= 0 for each in ids):
             raise ConfigError(f"{self._of(key)} is {value!r}; token ids are needed")
         return ids
+
+    def over(self, **defaults: object) -> "Section":
+        """The same group, with values for settings that it leaves out."""
+        given = {key: value for key, value in self.values.items() if value is not None}
+        return Section(self.where, {**defaults, **given})
 
     def section(self, key: str) -> "Section":
         """A group inside this one; empty where there is none.
@@ -119,3 +176,57 @@ class Section:
 
 def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def read_activation(section: Section, key: str) -> Activation:
+    """An activation, in our words.
+
+    Raises:
+        ConfigError: it is missing or not known.
+    """
+    section.one_of(key, *_ACTIVATIONS)
+    return _ACTIVATIONS[str(section.values[key])]
+
+
+def published_activation(name: Activation) -> str:
+    """An activation in the words of published files."""
+    return next(theirs for theirs, ours in _ACTIVATIONS.items() if ours == name)
+
+
+def as_run(model: VLMConfig) -> VLMConfig:
+    """The same model in the words that reading uses, and without what concerns training alone."""
+    vision, language, connector = model.vision, model.language, model.connector
+    assert isinstance(vision, ViTConfig)
+    key_bias = None if vision.key_bias == vision.qkv_bias else vision.key_bias
+    is_equal_share = language.head_dim == language.dim / language.num_heads
+    head_dim = None if is_equal_share else language.head_dim
+    if isinstance(connector, MLPConfig):
+        connector = replace(connector, dropout=0.0)
+    return replace(
+        model,
+        vision=replace(vision, dropout=0.0, key_bias=key_bias),
+        connector=connector,
+        language=replace(language, dropout=0.0, head_dim=head_dim),
+    )
+
+
+def check_equal(system: str, name: str, ours: object, read_back: object) -> None:
+    """Refuse a configuration that published files would bring back as another.
+
+    Raises:
+        ConfigError: names the first setting that differs, and both values.
+    """
+    told, found = (dict(_leaves(name, to_dict(each))) for each in (ours, read_back))
+    for key, value in told.items():
+        if found.get(key) != value:
+            raise ConfigError(
+                f"the published layout of {system} cannot say {key} = {value!r}; it would come "
+                f"back as {found.get(key)!r}"
+            )
+
+
+def _leaves(name: str, plain: object) -> list[tuple[str, object]]:
+    if not isinstance(plain, dict):
+        return [(name, plain)]
+    items = cast(dict[str, object], plain).items()
+    return [leaf for key, value in items for leaf in _leaves(f"{name}.{key}", value)]

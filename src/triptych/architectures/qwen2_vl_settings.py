@@ -8,11 +8,11 @@ reading them back.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from triptych.architectures.architecture import Architecture
-from triptych.architectures.published import Section
-from triptych.config import to_dict
+from triptych.architectures.published import Section, as_run, check_equal
+from triptych.architectures.published_pictures import BICUBIC, RESCALE
 from triptych.connector import MergerConfig
 from triptych.errors import ConfigError
 from triptych.fusion.vlm import VLMConfig
@@ -23,17 +23,14 @@ from triptych.text import ChatTemplate, Tokenizer
 from triptych.vision import ViTConfig, qwen2_vl_vit
 from triptych.vision.patches import NUM_CHANNELS
 
-CLASS, KIND = "Qwen2VLForConditionalGeneration", "qwen2_vl"
-"""What the published code calls the model, and the family."""
+TITLE, CLASS, KIND = "Qwen2-VL", "Qwen2VLForConditionalGeneration", "qwen2_vl"
+"""The family, what the published code calls the model, and what its settings call it."""
 
 PAD = "<|endoftext|>"
 """What published tokenizers of the family pad with; the start token of their settings, too."""
 
 VIDEO = "<|video_pad|>"
 """Stands where a frame of a video does; the settings name it even where no model reads videos."""
-
-BICUBIC, RESCALE = 3, 1 / 255
-"""Pillow's number of the filter; what colours are multiplied by."""
 
 
 class _Parts(NamedTuple):
@@ -81,8 +78,8 @@ def write_settings(
     }
     preprocessor = _write_preprocessor(parts)
     model, resize = read_settings(config, preprocessor)
-    _check_equal("model", _as_run(architecture.model), model)
-    _check_equal("processor.resize", architecture.processor.resize, resize)
+    check_equal(TITLE, "model", as_run(architecture.model), model)
+    check_equal(TITLE, "processor.resize", architecture.processor.resize, resize)
     return config, preprocessor
 
 
@@ -281,34 +278,3 @@ def _read_resize(pixels: Section, vision: ViTConfig, merger: MergerConfig) -> Na
     )
     factor = vision.patch_size * merger.factor
     return NativeResizeConfig(factor=factor, min_pixels=smallest, max_pixels=largest)
-
-
-def _as_run(model: VLMConfig) -> VLMConfig:
-    """The same model in the words that reading uses, and without what concerns training alone."""
-    vision, language = model.vision, model.language
-    assert isinstance(vision, ViTConfig)
-    key_bias = None if vision.key_bias == vision.qkv_bias else vision.key_bias
-    is_equal_share = language.head_dim == language.dim / language.num_heads
-    head_dim = None if is_equal_share else language.head_dim
-    return replace(
-        model,
-        vision=replace(vision, dropout=0.0, key_bias=key_bias),
-        language=replace(language, dropout=0.0, head_dim=head_dim),
-    )
-
-
-def _check_equal(name: str, ours: object, read_back: object) -> None:
-    told, found = (dict(_leaves(name, to_dict(each))) for each in (ours, read_back))
-    for key, value in told.items():
-        if found.get(key) != value:
-            raise ConfigError(
-                f"the published layout of Qwen2-VL cannot say {key} = {value!r}; it would come "
-                f"back as {found.get(key)!r}"
-            )
-
-
-def _leaves(name: str, plain: object) -> list[tuple[str, object]]:
-    if not isinstance(plain, dict):
-        return [(name, plain)]
-    items = cast(dict[str, object], plain).items()
-    return [leaf for key, value in items for leaf in _leaves(f"{name}.{key}", value)]

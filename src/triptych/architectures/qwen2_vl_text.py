@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from triptych.architectures.published import Section
+from triptych.architectures.published_text import opening, standing_alone, tokens_of
 from triptych.architectures.qwen2_vl_settings import PAD, VIDEO, text_section
-from triptych.errors import ConfigError
 from triptych.processor import ProcessorConfig
 from triptych.text import QWEN2_VL, ChatTemplate, Tokenizer
 
@@ -52,19 +52,21 @@ CHAT_TEMPLATE = """\
 
 def write_template(template: ChatTemplate) -> str:
     """The chat template as others can run it: they know no `image_token` and `video_token`."""
-    source = template.source
-    if source == QWEN2_VL.source:
+    if template.source == QWEN2_VL.source:
         return CHAT_TEMPLATE
-    needs_tokens = "image_token" in source or "video_token" in source
-    return _opening(template.image_token) + source if needs_tokens else source
+    return standing_alone(template, _set_tokens(template.image_token))
 
 
 def read_template(source: str, image_token: str, end_tokens: tuple[str, ...]) -> ChatTemplate:
     """Our form of a published chat template."""
     if source == CHAT_TEMPLATE:
         source = QWEN2_VL.source
-    source = source.removeprefix(_opening(image_token))
+    source = source.removeprefix(opening(_set_tokens(image_token)))
     return replace(QWEN2_VL, source=source, end_tokens=end_tokens, image_token=image_token)
+
+
+def _set_tokens(image_token: str) -> dict[str, str]:
+    return {"image_token": image_token, "video_token": VIDEO}
 
 
 def write_text_settings(
@@ -116,25 +118,7 @@ def read_processor_text(
     text = text_section(config)
     has_ends = generation.get("eos_token_id") is not None
     ends = Section("generation_config.json", generation) if has_ends else text
-    image_token = _token(Section("config.json", config), "image_token_id", tokenizer)[0]
-    end_tokens = _token(ends, "eos_token_id", tokenizer)
+    image_token = tokens_of(Section("config.json", config), "image_token_id", tokenizer)[0]
+    end_tokens = tokens_of(ends, "eos_token_id", tokenizer)
     template = read_template(source, image_token, end_tokens)
     return template, text.count("max_position_embeddings")
-
-
-def _opening(image_token: str) -> str:
-    tokens = {"image_token": image_token, "video_token": VIDEO}
-    settings = "".join(f'{{% set {name} = "{token}" %}}' for name, token in tokens.items())
-    # Behind the empty text a line end at the start of the template counts as it did before.
-    return settings + '{{ "" }}'
-
-
-def _token(section: Section, key: str, tokenizer: Tokenizer) -> tuple[str, ...]:
-    names = {id: token for token, id in tokenizer.special_tokens.items()}
-    for id in section.ids(key):
-        if id not in names:
-            raise ConfigError(
-                f"{section.where}: {key} names the token {id}, which is no special token of "
-                "tokenizer.json; do the two files belong together?"
-            )
-    return tuple(names[id] for id in section.ids(key))

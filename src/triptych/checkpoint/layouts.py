@@ -1,7 +1,8 @@
 """Models in the folders that other engines read and write.
 
-    hf    the published Hugging Face layout of the same family, which transformers, vLLM, SGLang
-          and llama.cpp load; so far of Qwen2-VL
+    hf    the published Hugging Face layout of the same family, which transformers, vLLM and SGLang
+          load: Qwen2-VL (llama.cpp too), and LLaVA with CLIP or SigLIP and a Llama, Mistral or
+          Qwen2
 
     config.json  generation_config.json  preprocessor_config.json  model*.safetensors
     tokenizer.json  tokenizer_config.json  chat_template.jinja  README.md
@@ -9,35 +10,25 @@
 A folder written here computes the same there, and comes back with the same weights bit for bit.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from triptych.architectures.architecture import Architecture
-from triptych.architectures.qwen2_vl import qwen2_vl_2b
-from triptych.architectures.qwen2_vl_layout import (
-    EMBEDDING,
-    HEAD,
-    from_published,
-    hub_name,
-    published_tensors,
+from triptych.architectures.llava_family import LLAVA_FAMILY
+from triptych.architectures.published_family import (
+    GENERATION,
+    PREPROCESSOR,
+    PROCESSOR,
+    TOKENIZER_CONFIG,
+    PublishedFamily,
+    PublishedFiles,
 )
-from triptych.architectures.qwen2_vl_settings import (
-    KIND,
-    is_qwen2_vl,
-    read_settings,
-    write_settings,
-)
-from triptych.architectures.qwen2_vl_text import (
-    read_processor_text,
-    write_template,
-    write_text_settings,
-)
+from triptych.architectures.qwen2_vl_family import QWEN2_VL_FAMILY
 from triptych.checkpoint.files import (
-    check_fit,
     read_json,
     recover_folder,
     replacing_folder,
@@ -52,17 +43,18 @@ from triptych.checkpoint.model_folder import (
     load_model,
     read_architecture,
 )
-from triptych.checkpoint.shards import SHARD_BYTES, StoredTensors, write_shards
+from triptych.checkpoint.published_weights import PublishedWeights
+from triptych.checkpoint.shards import SHARD_BYTES, write_shards
 from triptych.errors import CheckpointError, ConfigError, UnknownNameError, UsageError
-from triptych.fusion.vlm import VLM, VLMConfig
 from triptych.processor import Processor
 from triptych.text import Tokenizer
+
+FAMILIES = (QWEN2_VL_FAMILY, LLAVA_FAMILY)
+"""Every family of published models that is read and written."""
 
 LAYOUTS = {"hf": "published Hugging Face layout"}
 """Every layout a model can be written in."""
 
-PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
-GENERATION, TOKENIZER_CONFIG = "generation_config.json", "tokenizer_config.json"
 TEMPLATE, TEMPLATE_JSON, CARD = "chat_template.jinja", "chat_template.json", "README.md"
 
 
@@ -81,26 +73,18 @@ def export_model(
     """
     check_layout(layout)
     architecture, tokenizer = loaded.architecture, loaded.processor.tokenizer
-    if not is_qwen2_vl(architecture):
-        raise UsageError(
-            f"{architecture.name} has no {LAYOUTS[layout]}; models of the Qwen2-VL family have"
-        )
+    family = _family_of(architecture, layout)
     check_replaceable(folder)
     dtype = str(loaded.model.language.embedding.weight.dtype).removeprefix("torch.")
-    config, preprocessor = write_settings(architecture, tokenizer, dtype)
-    tokens, generation = write_text_settings(architecture.processor, tokenizer)
+    settings = family.write(architecture, tokenizer, dtype)
     with replacing_folder(folder) as partial:
-        write_json(partial / CONFIG, config)
-        write_json(partial / PREPROCESSOR, preprocessor)
-        write_json(partial / TOKENIZER_CONFIG, tokens)
-        write_json(partial / GENERATION, generation)
-        template = write_template(architecture.processor.template)
+        for name, plain in settings.items():
+            write_json(partial / name, plain)
+        template = family.write_template(architecture.processor.template)
         write_bytes(partial / TEMPLATE, template.encode())
-        write_bytes(partial / CARD, model_card(loaded).encode())
+        write_bytes(partial / CARD, model_card(loaded, family).encode())
         tokenizer.save(partial / TOKENIZER)
-        state = loaded.model.state_dict()
-        tensors = published_tensors(architecture.model)
-        write_shards(partial, ((each.name, each.join(state)) for each in tensors), shard_bytes)
+        write_shards(partial, _published(loaded, family), shard_bytes)
 
 
 def import_model(folder: Path, *, dtype: torch.dtype | None = torch.float32) -> LoadedModel:
@@ -118,10 +102,23 @@ def import_model(folder: Path, *, dtype: torch.dtype | None = torch.float32) -> 
         TokenError: the tokenizer is missing or torn.
     """
     architecture = import_architecture(folder)
+    family, config = _family_in(folder), architecture.model
     tokenizer = Tokenizer.from_file(folder / TOKENIZER)
-    model = _read_weights(folder, architecture.model, dtype)
-    processor = Processor(architecture.processor, architecture.model, tokenizer)
-    return LoadedModel(architecture, model, processor)
+    weights = PublishedWeights(
+        folder,
+        lambda name: None if family.is_skipped(family.hub_name(name)) else family.hub_name(name),
+    )
+    state, unread = weights.read(
+        family.tensors(config),
+        dtype or weights.dtypes.get(family.embedding, torch.float32),
+        unread=family.unread(config),
+        tied=(family.embedding, family.head) if config.language.tied else None,
+    )
+    with torch.device("meta"):
+        model = config.build()
+    model.load_state_dict(state, assign=True)
+    processor = Processor(architecture.processor, config, tokenizer)
+    return LoadedModel(architecture, model.eval(), processor, unread)
 
 
 def import_architecture(folder: Path) -> Architecture:
@@ -133,23 +130,17 @@ def import_architecture(folder: Path) -> Architecture:
     recover_folder(folder)
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is not a folder; give the folder of a published model")
-    config = _read_group(folder / CONFIG)
-    if config.get("model_type") != KIND:
-        raise ConfigError(
-            f"{folder / CONFIG}: model_type is {config.get('model_type')!r}; supported: {KIND!r}"
-        )
-    model, resize = read_settings(config, _read_preprocessor(folder))
-    generation: Mapping[str, Any] = {}
-    if (folder / GENERATION).is_file():
-        generation = _read_group(folder / GENERATION)
-    tokenizer = Tokenizer.from_file(folder / TOKENIZER)
-    template, max_tokens = read_processor_text(
-        config, generation, _read_template(folder), tokenizer
+    family = _family_in(folder)
+    config, pixels = _read_group(folder / CONFIG), _read_preprocessor(folder)
+    files = PublishedFiles(
+        config=config,
+        pixels=pixels,
+        generation=_read_optional(folder / GENERATION),
+        tokens=_read_optional(folder / TOKENIZER_CONFIG),
+        template=_read_template(folder),
+        tokenizer=Tokenizer.from_file(folder / TOKENIZER),
     )
-    # What the files do not say is as in the family.
-    family = qwen2_vl_2b()
-    processor = replace(family.processor, resize=resize, template=template, max_tokens=max_tokens)
-    return replace(family, name=folder.resolve().name, model=model, processor=processor)
+    return family.read(files, folder.resolve().name)
 
 
 def open_model(folder: Path) -> LoadedModel:
@@ -198,40 +189,36 @@ def check_replaceable(folder: Path) -> None:
         raise UsageError(f"{folder} exists and holds no model; name a new folder")
 
 
-def _read_weights(folder: Path, config: VLMConfig, dtype: torch.dtype | None) -> VLM:
-    stored = StoredTensors(folder)
-    _check_complete(stored, config, folder)
-    kinds = {hub_name(name): kind for name, kind in stored.dtypes.items()}
-    with torch.device("meta"):
-        model = config.build().to(dtype or kinds[EMBEDDING])
-    model = model.to_empty(device="cpu").eval()
-    ours = dict(model.named_parameters())
-    is_tied = config.language.tied
-    wanted = (each for each in stored if not (is_tied and hub_name(each[0]) == HEAD))
-    with torch.no_grad():
-        for name, tensor in from_published(wanted, config):
-            ours[name].copy_(tensor)
-    return model
+def _family_of(architecture: Architecture, layout: str) -> PublishedFamily:
+    for family in FAMILIES:
+        if family.covers(architecture):
+            return family
+    known = " and ".join(family.title for family in FAMILIES)
+    raise UsageError(
+        f"{architecture.name} has no {LAYOUTS[layout]}; models of the families {known} have"
+    )
 
 
-def _check_complete(stored: StoredTensors, config: VLMConfig, folder: Path) -> None:
-    expected = {tensor.name: tensor.shape for tensor in published_tensors(config)}
-    given = {hub_name(name): shape for name, shape in stored.shapes.items()}
-    if len(given) < len(stored.shapes):
-        raise CheckpointError(f"{folder} holds a tensor twice, under both kinds of name")
-    if config.language.tied and HEAD in given:
-        _check_tied(stored, folder)
-        del given[HEAD]
-    check_fit(expected, given, f"the weights in {folder}")
+def _family_in(folder: Path) -> PublishedFamily:
+    kind = _read_group(folder / CONFIG).get("model_type")
+    for family in FAMILIES:
+        if kind in family.model_types:
+            return family
+    known = ", ".join(repr(name) for family in FAMILIES for name in family.model_types)
+    raise ConfigError(f"{folder / CONFIG}: model_type is {kind!r}; supported: {known}")
 
 
-def _check_tied(stored: StoredTensors, folder: Path) -> None:
-    """Some files hold the tied head as well; it must be what it is tied to."""
-    pair = [tensor for name, tensor in stored if hub_name(name) in (EMBEDDING, HEAD)]
-    if len(pair) == 2 and not torch.equal(*pair):
-        raise CheckpointError(
-            f"{folder} ties the head to the embedding table, but {HEAD} and {EMBEDDING} differ; "
-            "set tie_word_embeddings to false in its config.json"
+def _published(loaded: LoadedModel, family: PublishedFamily) -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors as published, made while they are asked for."""
+    state, config = loaded.model.state_dict(), loaded.architecture.model
+    dtype = loaded.model.language.embedding.weight.dtype
+    for tensor in family.tensors(config):
+        yield tensor.name, tensor.join(state)
+    for tensor in family.unread(config):
+        kept = loaded.unread.get(tensor.name)
+        yield (
+            tensor.name,
+            torch.zeros(tensor.shape, dtype=dtype) if kept is None else kept.to(dtype),
         )
 
 
@@ -252,6 +239,10 @@ def _read_template(folder: Path) -> str:
         if isinstance(source, str):
             return source
     raise CheckpointError(f"{folder} holds no chat template; add {TEMPLATE}")
+
+
+def _read_optional(path: Path) -> Mapping[str, Any]:
+    return _read_group(path) if path.is_file() else {}
 
 
 def _read_group(path: Path) -> Mapping[str, Any]:

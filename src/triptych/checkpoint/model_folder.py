@@ -7,9 +7,12 @@
 Loading gives back the same logits bit for bit.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+
+from torch import Tensor
 
 from triptych.architectures.architecture import Architecture
 from triptych.checkpoint.files import (
@@ -37,6 +40,10 @@ class LoadedModel:
     architecture: Architecture
     model: VLM
     processor: Processor
+
+    unread: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    """Tensors of the published folder it came from that the model never reads, by their published
+    names; an export puts them back."""
 
 
 def save_model(folder: Path, architecture: Architecture, model: VLM, tokenizer: Tokenizer) -> None:

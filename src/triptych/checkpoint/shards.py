@@ -1,6 +1,6 @@
 """Weights in one safetensors file or in several with an index, as models are published."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,18 +27,19 @@ FLOATS = {
 class StoredTensors:
     """The tensors of a folder: shapes and kinds at once, their numbers one tensor at a time."""
 
-    def __init__(self, folder: Path) -> None:
-        """Look at the head of every file.
+    def __init__(self, folder: Path, is_wanted: Callable[[str], bool] = lambda name: True) -> None:
+        """Look at the head of every file; tensors that are not wanted are as if not there.
 
         Raises:
             CheckpointError: a file is missing, torn, a pickle, or holds quantised weights.
         """
         self.files = _files(folder)
+        self.is_wanted = is_wanted
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.dtypes: dict[str, torch.dtype] = {}
         for path in self.files:
             with open_tensors(path) as opened:
-                for name in cast(list[str], list(opened.keys())):
+                for name in filter(is_wanted, cast(list[str], list(opened.keys()))):
                     stored = opened.get_slice(name)
                     self.shapes[name] = tuple(stored.get_shape())
                     self.dtypes[name] = _dtype(path, name, stored.get_dtype())
@@ -47,7 +48,7 @@ class StoredTensors:
         """Names and tensors that are views of the mapped file; copy what is to be kept."""
         for path in self.files:
             with open_tensors(path) as opened:
-                for name in cast(list[str], list(opened.keys())):
+                for name in filter(self.is_wanted, cast(list[str], list(opened.keys()))):
                     yield name, opened.get_tensor(name)
 
 

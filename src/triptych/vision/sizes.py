@@ -101,6 +101,27 @@ def siglip_so400m_14_384() -> ViTConfig:
     )
 
 
+def dinov2_vit_b14() -> ViTConfig:
+    """DINOv2 ViT-B/14, 86.6 M parameters; learned at 518 pixels, mostly read at fewer.
+
+    https://arxiv.org/abs/2304.07193
+    """
+    return ViTConfig(
+        image_size=518,
+        patch_size=14,
+        dim=768,
+        depth=12,
+        num_heads=12,
+        ffn_dim=3072,
+        interpolate_positions=True,
+        class_token=True,
+        keep_class_token=True,
+        layer_scale=1.0,
+        pixel_mean=IMAGENET_MEAN,
+        pixel_std=IMAGENET_STD,
+    )
+
+
 def intern_vit_300m() -> ViTConfig:
     """InternViT-300M-448 of InternVL2 1B to 8B, 304.0 M. https://arxiv.org/abs/2404.16821"""
     return ViTConfig(

@@ -33,7 +33,7 @@ from triptych.shapes import Grid, Pixels, VisionFeatures
 from triptych.vision.patches import NUM_CHANNELS, PatchEmbedding
 
 Hidden = Float[Tensor, "image position vision_dim"]
-"""The class token, where there is one, then the patches in reading order."""
+"""The class token and registers, where there are any, then the patches in reading order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +58,9 @@ class ViTConfig:
     """A learned vector a patch, or queries and keys turned by row and column."""
     interpolate_positions: bool = False
     """Read pictures of other sizes by bicubic interpolation of the learned positions."""
+    smooth_positions: bool = False
+    """Average neighbouring positions where interpolation makes a grid smaller; DINOv2 with
+    registers was published with this, all others without."""
     rope_theta: float = 10_000.0
     """Base of the rotary frequencies; without rotary positions it has no effect."""
     temporal_patch_size: int = 1
@@ -65,6 +68,10 @@ class ViTConfig:
 
     class_token: bool = False
     """Put a learned vector in front of the patches."""
+    num_registers: int = 0
+    """Learned vectors between the class token and the patches, without a position, never handed
+    on: DINOv2 with registers keeps there what it would else write over patches of little
+    interest. https://arxiv.org/abs/2309.16588"""
     patch_bias: bool = True
     """Give the patch embedding a bias."""
     pre_norm: bool = False
@@ -111,6 +118,11 @@ class ViTConfig:
             )
         if self.keep_class_token and not self.class_token:
             raise ConfigError("keep_class_token=True needs class_token=True")
+        if self.num_registers < 0 or (self.num_registers and not self.class_token):
+            raise ConfigError(
+                f"num_registers must be at least 0, and above 0 only with class_token=True; got "
+                f"{self.num_registers}"
+            )
         if self.positions == "learned":
             self._check_learned()
         else:
@@ -188,9 +200,12 @@ class ViT(nn.Module):
         self.patch = PatchEmbedding(
             config.patch_size, config.temporal_patch_size, dim, bias=config.patch_bias
         )
-        self.class_token = self.positions = None
+        self.class_token = self.registers = self.positions = None
         if config.class_token:
             self.class_token = nn.Parameter(torch.empty(dim).normal_(std=0.02))
+        if config.num_registers:
+            registers = torch.empty(config.num_registers, dim)
+            self.registers = nn.Parameter(registers.normal_(std=0.02))
         if config.learned_grid is not None:
             table = torch.empty(config.learned_grid.num_tokens, dim)
             self.positions = nn.Parameter(table.normal_(std=0.02))
@@ -257,8 +272,14 @@ class ViT(nn.Module):
             hidden = torch.cat([self.class_token.expand(len(hidden), 1, -1), hidden], dim=1)
         if self.positions is not None and self.config.learned_grid is not None:
             hidden = hidden + resize_positions(
-                self.positions, self.config.learned_grid, Grid(rows, cols)
+                self.positions,
+                self.config.learned_grid,
+                Grid(rows, cols),
+                smooth=self.config.smooth_positions,
             )
+        if self.registers is not None:
+            registers = self.registers.expand(len(hidden), -1, -1)
+            hidden = torch.cat([hidden[:, :1], registers, hidden[:, 1:]], dim=1)
         return hidden if self.pre_norm is None else self.pre_norm(hidden)
 
     def _check(self, pixels: Pixels) -> Grid:
@@ -280,18 +301,23 @@ class ViT(nn.Module):
 
 
 def resize_positions(
-    positions: Float[Tensor, "position vision_dim"], learned: Grid, wanted: Grid
+    positions: Float[Tensor, "position vision_dim"],
+    learned: Grid,
+    wanted: Grid,
+    *,
+    smooth: bool = False,
 ) -> Float[Tensor, "wanted_position vision_dim"]:
     """Learned positions of the class token and a grid, the latter bicubically brought to `wanted`.
 
     Interpolated in float32, centres aligned as pixels (not corners), as the published models are.
+    `smooth` averages neighbours where the grid becomes smaller.
     """
     if learned[:2] == wanted[:2]:
         return positions
     prefix, cells = positions[: learned.prefix], positions[learned.prefix :]
     table = rearrange(cells, "(row col) dim -> 1 dim row col", row=learned.rows)
     table = functional.interpolate(
-        table.float(), size=wanted[:2], mode="bicubic", align_corners=False
+        table.float(), size=wanted[:2], mode="bicubic", align_corners=False, antialias=smooth
     )
     cells = rearrange(table, "1 dim row col -> (row col) dim").to(positions.dtype)
     return torch.cat([prefix, cells])
