@@ -40,7 +40,8 @@ def test_every_world_is_validated_and_every_ability_scored(run: tuple[Path, dict
     folder, result = run
     record = read_record(folder / "record.jsonl")
     assert len(record) == 2
-    assert len(read_record(folder / "first" / "record.jsonl")) == 2
+    for stage in ("first-1", "first-2"):
+        assert len(read_record(folder / stage / "record.jsonl")) == 2
     assert {"val_loss", "val_loss_scenes", "val_loss_clips"} <= set(record[-1])
     assert {"attribute", "count 7-9", "clip order", "both twins"} <= set(result["scores"])
     assert "chart value" not in result["scores"]

@@ -3,8 +3,9 @@
     triptych train mini --out runs/mini
 
 Needs no data: pictures are drawn while it trains, up to ten questions each, all panels moving. It
-begins with small pictures of one to three objects, on which a model learns to look within minutes;
-on full scenes alone it long answers without looking. Then all worlds follow. Beside
+begins with small pictures of one object, on which a model learns to look within a hundred steps,
+and goes on to three; on full scenes alone it answers without looking for long. Then all worlds
+follow. Beside
 the model, the record and the loss plot it writes scores of every ability on unseen pictures and
 wordings. `start=FOLDER` goes on from the weights of a finished model instead of fresh ones.
 """
@@ -50,8 +51,20 @@ class WorldShares:
     clips: float = 1.0
 
 
-FIRST_LOOKS = Layout(sides=((112, 112), (140, 112), (112, 140)), most=3)
-"""Scenes of the first stage."""
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """A stage before the worlds: small scenes and what is asked about them."""
+
+    layout: Layout
+    kinds: tuple[str, ...]
+    """Kinds of questions; none for all."""
+
+
+FIRST_LOOKS = (
+    FirstLook(Layout(sides=((112, 112),), most=1), ("scenes/attribute", "scenes/caption")),
+    FirstLook(Layout(sides=((112, 112), (140, 112), (112, 140)), most=3), ()),
+)
+"""The first stages, one after the other."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +75,7 @@ class MiniRecipe:
         learning_rates=PanelRates(vision=2e-3, connector=2e-3, language=2e-3),
         epochs=1,
         batch_size=16,
-        max_steps=2000,
+        max_steps=500,
         optimizer="muon",
         precision="bfloat16",
         weight_decay=0.02,
@@ -72,9 +85,9 @@ class MiniRecipe:
         validate_every=250,
         checkpoint_every=250,
     )
-    """First stage, on small scenes."""
-    num_first: int = 200_000
-    """Pictures of the first stage at most; 0 leaves it out."""
+    """Each of the first stages, on small scenes."""
+    num_first: int = 100_000
+    """Pictures of a first stage at most; 0 leaves them out."""
     max_first_questions: int = 5
     """Questions asked about one of them."""
     train: TrainConfig = TrainConfig(
@@ -93,7 +106,7 @@ class MiniRecipe:
         validate_every=500,
         checkpoint_every=250,
     )
-    """Second stage, on all worlds; a step sees 32 pictures and about 300 questions."""
+    """The last stage, on all worlds; a step sees 32 pictures and about 300 questions."""
 
     shares: WorldShares = WorldShares()
     """The mixture of worlds."""
@@ -121,8 +134,8 @@ def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> di
     shares = {name: share for name, share in asdict(recipe.shares).items() if share > 0}
     loaded = _start(recipe, list(shares), folder)
     model, processor = loaded.model, loaded.processor
-    if recipe.num_first:
-        look_first(recipe, loaded, folder / "first", resume=resume)
+    for number, look in enumerate(FIRST_LOOKS if recipe.num_first else (), start=1):
+        look_first(recipe, loaded, look, folder / f"first-{number}", resume=resume)
     source = WorldSamples(
         processor, WORLDS, shares, recipe.num_samples, max_questions=recipe.max_questions
     )
@@ -158,10 +171,12 @@ def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> di
     return result
 
 
-def look_first(recipe: MiniRecipe, loaded: LoadedModel, folder: Path, *, resume: bool) -> None:
-    """The first stage: small scenes of few objects, where it pays at once to look."""
+def look_first(
+    recipe: MiniRecipe, loaded: LoadedModel, look: FirstLook, folder: Path, *, resume: bool
+) -> None:
+    """A first stage: small scenes of few objects, where it pays at once to look."""
     processor = loaded.processor
-    world = Scenes(FIRST_LOOKS)
+    world = Scenes(look.layout)
 
     def samples(count: int, split: Split) -> WorldSamples:
         return WorldSamples(
@@ -171,6 +186,7 @@ def look_first(recipe: MiniRecipe, loaded: LoadedModel, folder: Path, *, resume:
             count,
             split=split,
             max_questions=recipe.max_first_questions,
+            kinds=look.kinds,
         )
 
     dev = {world.name: _first_samples(samples(2 * recipe.num_dev, "dev"))}

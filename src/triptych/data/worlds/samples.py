@@ -5,7 +5,7 @@ the generator. Every second sample is the counterfactual twin of the one before,
 meets the same picture with one fact changed, and cannot answer from the question alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from random import Random
 
 import torch
@@ -32,9 +32,12 @@ class WorldSamples:
         *,
         split: Split = "train",
         max_questions: int = 10,
+        kinds: Collection[str] = (),
         prior: float = 0.0,
     ) -> None:
         """`shares` says how often each world is drawn, relative to the others.
+
+        Only questions of `kinds` are asked where any are named; a picture must allow one of them.
 
         Raises:
             ConfigError: a share names no world or is negative, or all are zero.
@@ -44,6 +47,7 @@ class WorldSamples:
         self.num_samples = num_samples
         self.split: Split = split
         self.max_questions = max_questions
+        self.kinds = frozenset(kinds)
         self.prior = prior
         self._names = sorted(shares)
         self._shares = [shares[name] for name in self._names]
@@ -79,7 +83,7 @@ class WorldSamples:
         sample_id = self.sample_id(index)
         drawn = draw_from(self.worlds[sample_id.world], sample_id)
         rng = Random(int(torch.randint(2**62, (), generator=generator)))
-        questions = list(drawn.questions)
+        questions = [q for q in drawn.questions if not self.kinds or q.kind in self.kinds]
         rng.shuffle(questions)
         sample = encode_questions(self.processor, drawn, questions[: self.max_questions])
         return weighed_by_length(sample)
