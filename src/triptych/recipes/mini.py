@@ -72,7 +72,7 @@ class MiniRecipe:
     """Everything that can be changed about the run."""
 
     first: TrainConfig = TrainConfig(
-        learning_rates=PanelRates(vision=2e-3, connector=2e-3, language=2e-3),
+        learning_rates=PanelRates(vision=7e-4, connector=7e-4, language=7e-4),
         epochs=1,
         batch_size=16,
         max_steps=500,
@@ -91,7 +91,7 @@ class MiniRecipe:
     max_first_questions: int = 5
     """Questions asked about one of them."""
     train: TrainConfig = TrainConfig(
-        learning_rates=PanelRates(vision=1e-3, connector=1e-3, language=1e-3),
+        learning_rates=PanelRates(vision=7e-4, connector=7e-4, language=7e-4),
         epochs=1,
         batch_size=8,
         accumulate=4,
