@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
 from tests.cli.command import Command
+
+from triptych.tasks import responding
 
 
 def test_one_caption_is_printed_alone(triptych: Command, model: Path, photo: Path) -> None:
@@ -45,3 +48,18 @@ def test_sampling_depends_on_the_seed(triptych: Command, model: Path, photo: Pat
         for seed in (1, 1, 2)
     )
     assert first == same != other
+
+
+@pytest.mark.parametrize("verb", ["ask", "caption", "locate", "point"])
+def test_what_to_know_about_an_answer_stands_beside_it(
+    triptych: Command, model: Path, photo: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr(responding, "note_on", lambda name, pictures: "beware")
+    monkeypatch.chdir(photo.parent)
+    what = [] if verb == "caption" else ["star"]
+    arguments = (verb, photo, *what, "--model", model, "--max-tokens", 2)
+    done = triptych(*arguments)
+    assert done.code == 0
+    assert "note: beware" in done.err.splitlines()
+    done = triptych(*arguments, "--json")
+    assert (done.err, json.loads(done.out)["note"]) == ("", "beware")
