@@ -13,6 +13,7 @@ import typer
 
 from triptych.cli import (
     ask,
+    build,
     caption,
     chat,
     draw,
@@ -41,6 +42,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("ask", short_help="Ask a question about pictures.")(ask.ask)
+app.command("build", short_help="Make a model from published parts.")(build.build)
 app.command("caption", short_help="Describe pictures.")(caption.caption)
 app.command("chat", short_help="Talk about pictures, turn by turn.")(chat.chat)
 app.command("draw", short_help="Draw pictures whose every answer is known.")(draw.draw)

@@ -1,0 +1,42 @@
+"""`triptych build`: a new model from published parts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def build(
+    vision: Annotated[
+        Path, typer.Option(help="Folder of a ViT, CLIP, SigLIP, DINOv2 or InternViT.")
+    ],
+    language: Annotated[Path, typer.Option(help="Folder of a Llama, SmolLM, Mistral or Qwen2.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; an older model in it is replaced.")],
+    connector: Annotated[
+        str, typer.Option(help="linear, merger, mlp, pixel_shuffle, qformer or resampler.")
+    ] = "mlp",
+    seed: Annotated[int, typer.Option(help="Of the connector's fresh weights.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
+) -> None:
+    """Join a vision encoder and a language model by a fresh connector, ready to be trained."""
+    import json
+
+    from triptych.checkpoint.building import build_from_parts
+    from triptych.checkpoint.layouts import check_replaceable
+    from triptych.checkpoint.model_folder import save_model
+    from triptych.errors import UsageError
+
+    if out.resolve() in (vision.resolve(), language.resolve()):
+        raise UsageError(f"--out {out} is one of the parts; name another folder")
+    check_replaceable(out)
+    built = build_from_parts(vision, connector, language, name=out.resolve().name, seed=seed)
+    save_model(out, built.architecture, built.model, built.processor.tokenizer)
+    parameters = {
+        panel: sum(each.numel() for each in getattr(built.model, panel).parameters())
+        for panel in ("vision", "connector", "language")
+    }
+    if as_json:
+        print(json.dumps({"folder": str(out), "parameters": parameters}))
+        return
+    counts = ", ".join(f"{panel} {count:,}" for panel, count in parameters.items())
+    print(f"{out}: {counts} parameters; the connector is fresh, train it first")
