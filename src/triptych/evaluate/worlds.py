@@ -106,7 +106,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(name="attribute", world="scenes", keep=_kind("scenes/attribute"), bar=0.95),
     Row(
-        name="attribute, held-out pairs",
+        name="attribute, held out",
         world="scenes",
         keep=_kind("scenes/attribute", held_out=True),
         split="combinations",
@@ -249,7 +249,8 @@ def _answers(
     name: str,
 ) -> list[tuple[Said, Completion]]:
     answers: list[tuple[Said, Completion]] = []
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(name, total=len(items))
         for start in range(0, len(items), batch_size):
             batch = items[start : start + batch_size]
@@ -305,16 +306,17 @@ def evaluate_model(
 
 
 def print_table(found: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print one line for each row."""
+    """Print one line for each row: its score and the ends of its interval in per cent, what a blank
+    picture and the commonest answer get, and the bar; yellow where that is missed."""
     table = Table("ability", box=None)
-    for name in ("score", "95 % interval", "blank picture", "prior", "unparsed", "bar", "items"):
-        table.add_column(name, justify="right")
+    for name in ("score", "95 %", "blank", "prior", "unparsed", "bar", "items"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name, row in found.items():
         met = row["bar"] is None or row["score"] >= row["bar"]
         table.add_row(
             name,
             f"{row['score']:.1%}",
-            f"{row['low']:.1%} - {row['high']:.1%}",
+            f"{100 * row['low']:.1f}-{100 * row['high']:.1f}",
             _percent(row.get("blank")),
             _percent(row.get("prior")),
             _percent(row.get("unparsed")),

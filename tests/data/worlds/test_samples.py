@@ -77,3 +77,11 @@ def test_a_mixture_that_cannot_be_drawn_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match="share"):
         mixture(processor, **shares)
+
+
+def test_only_the_kinds_that_are_named_are_asked(processor: Processor) -> None:
+    source = WorldSamples(
+        processor, WORLDS, {"scenes": 1.0}, 4, max_questions=9, kinds=["scenes/caption"]
+    )
+    sample = source.sample(0, torch.Generator())
+    assert max(sample.branches) <= 1
