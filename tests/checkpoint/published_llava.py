@@ -27,7 +27,15 @@ def randomise(model: nn.Module, seed: int = 0) -> Any:
     return model.eval()
 
 
-def reference(text: str = "llama", vision: str = "clip", tied: bool = False, seed: int = 0) -> Any:
+def reference(
+    text: str = "llama",
+    vision: str = "clip",
+    *,
+    tied: bool = False,
+    layer: int = -2,
+    keep_class_token: bool = False,
+    seed: int = 0,
+) -> Any:
     """Transformers' model; its language panel of a family, its vision panel CLIP or SigLIP."""
     import transformers
 
@@ -67,8 +75,11 @@ def reference(text: str = "llama", vision: str = "clip", tied: bool = False, see
         vision_config=eyes,
         text_config=text_config,
         image_token_index=ids.special("<image>"),
-        image_seq_length=25,
-        vision_feature_select_strategy="default" if vision == "clip" else "full",
+        image_seq_length=25 + keep_class_token,
+        vision_feature_layer=layer,
+        vision_feature_select_strategy=(
+            "full" if keep_class_token or vision == "siglip" else "default"
+        ),
         tie_word_embeddings=tied,
         attn_implementation="eager",
     )

@@ -14,6 +14,7 @@ from triptych.checkpoint.files import read_tensors, write_tensors
 from triptych.checkpoint.layouts import export_model, import_model
 from triptych.checkpoint.model_folder import LoadedModel, load_model, save_model
 from triptych.checkpoint.parts import load_language, load_vision
+from triptych.connector import QFormerConfig
 from triptych.errors import CheckpointError, ConfigError, TokenError, UnknownNameError
 from triptych.generate import GenerationOptions, generate
 from triptych.processor import ask_about
@@ -102,8 +103,10 @@ def test_a_model_that_does_not_chat_gets_the_plain_template(tmp_path, vision):
 
 @pytest.mark.parametrize("connector", list(CONNECTORS))
 def test_every_connector_makes_a_model_that_answers_and_comes_back(
-    tmp_path, vision, language, connector
+    tmp_path, vision, language, connector, monkeypatch
 ):
+    small = QFormerConfig(num_queries=4, dim=32, depth=2, num_heads=2, ffn_dim=48)
+    monkeypatch.setitem(CONNECTORS, "qformer", lambda: small)  # BLIP-2's takes seconds
     built = build(vision, language, connector)
     save_model(tmp_path / "new", built.architecture, built.model, built.processor.tokenizer)
     again = load_model(tmp_path / "new")
@@ -139,7 +142,9 @@ def test_a_llava_of_parts_is_exported_as_llava(tmp_path, language, kind):
 
 
 def test_an_unknown_connector_is_refused(vision, language):
-    with pytest.raises(UnknownNameError, match=r"no connector named 'mpl'; did you mean mlp or resampler\?"):
+    with pytest.raises(
+        UnknownNameError, match=r"no connector named 'mpl'; did you mean mlp or resampler\?"
+    ):
         build(vision, language, "mpl")
 
 

@@ -79,6 +79,17 @@ class Section:
             raise ConfigError(f"{self._of(key)} is {value!r}; true or false is needed")
         return value
 
+    def word(self, key: str) -> str:
+        """A name.
+
+        Raises:
+            ConfigError: it is missing or something else.
+        """
+        value = self._given(key)
+        if not isinstance(value, str):
+            raise ConfigError(f"{self._of(key)} is {value!r}; a name is needed")
+        return value
+
     def number(self, key: str) -> float:
         """A number above zero.
 
@@ -122,7 +133,11 @@ class Section:
 
     def over(self, **defaults: object) -> "Section":
         """The same group, with values for settings that it leaves out."""
-        given = {key: value for key, value in self.values.items() if value is not None}
+        given = {
+            key: value
+            for key, value in self.values.items()
+            if value is not None or key not in defaults
+        }
         return Section(self.where, {**defaults, **given})
 
     def section(self, key: str) -> "Section":
@@ -185,7 +200,7 @@ def read_activation(section: Section, key: str) -> Activation:
         ConfigError: it is missing or not known.
     """
     section.one_of(key, *_ACTIVATIONS)
-    return _ACTIVATIONS[str(section.values[key])]
+    return _ACTIVATIONS[section.word(key)]
 
 
 def published_activation(name: Activation) -> str:

@@ -163,7 +163,9 @@ def _write_llama(config: DecoderConfig, max_tokens: int) -> dict[str, Any]:
 
 
 def _read_mistral(section: Section) -> dict[str, Any]:
-    has_window = section.values.get("sliding_window") is not None
+    # Left out means 4096, null means none.
+    section = Section(section.where, {"sliding_window": 4096, **section.values})
+    has_window = section.values["sliding_window"] is not None
     return {"window": section.count("sliding_window") if has_window else None}
 
 
@@ -185,6 +187,7 @@ def _write_qwen2(config: DecoderConfig, max_tokens: int) -> dict[str, Any]:
 
 
 _SHARED = {
+    "hidden_act": "silu",
     "hidden_size": 4096,
     "num_hidden_layers": 32,
     "num_attention_heads": 32,
