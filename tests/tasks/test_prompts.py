@@ -1,7 +1,7 @@
 """What is asked by default is among what the embedded model is trained on."""
 
-from triptych.data.worlds.document_wordings import DOCUMENT_PHRASES
-from triptych.data.worlds.scene_words import PHRASES
+from triptych.data.worlds.documents.wordings import DOCUMENT_PHRASES
+from triptych.data.worlds.scenes.words import PHRASES
 from triptych.tasks.caption import DESCRIBE
 from triptych.tasks.locate import LOCATE
 from triptych.tasks.point import POINT

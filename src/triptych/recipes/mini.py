@@ -22,8 +22,8 @@ from triptych.checkpoint.model_folder import TOKENIZER, WEIGHTS, LoadedModel, sa
 from triptych.config import to_dict
 from triptych.data.worlds import WORLDS
 from triptych.data.worlds.samples import WorldSamples
-from triptych.data.worlds.scene_facts import Layout
 from triptych.data.worlds.scenes import Scenes
+from triptych.data.worlds.scenes.facts import Layout
 from triptych.data.worlds.wording import Split
 from triptych.data.worlds.world import SampleId, draw_from
 from triptych.errors import UsageError

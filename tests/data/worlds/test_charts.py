@@ -8,8 +8,9 @@ from random import Random
 import numpy as np
 import pytest
 
-from triptych.data.worlds.chart_drawing import draw_chart
-from triptych.data.worlds.chart_facts import (
+from triptych.data.worlds.charts import Charts
+from triptych.data.worlds.charts.drawing import draw_chart
+from triptych.data.worlds.charts.facts import (
     CHART_FONTS,
     PALETTES,
     THEMES,
@@ -21,10 +22,9 @@ from triptych.data.worlds.chart_facts import (
     trend_of,
     vary_chart,
 )
-from triptych.data.worlds.chart_layout import lay_out
-from triptych.data.worlds.chart_palettes import PALETTE_COLOURS, THEME_COLOURS
-from triptych.data.worlds.chart_questions import ChartQuery, answer, put
-from triptych.data.worlds.charts import Charts
+from triptych.data.worlds.charts.layout import lay_out
+from triptych.data.worlds.charts.palettes import PALETTE_COLOURS, THEME_COLOURS
+from triptych.data.worlds.charts.questions import ChartQuery, answer, put
 from triptych.data.worlds.fonts import FONTS
 from triptych.data.worlds.question import Number, Structure, Words
 from triptych.data.worlds.world import SampleId, facts_of

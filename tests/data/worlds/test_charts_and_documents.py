@@ -7,11 +7,12 @@ from functools import lru_cache
 import pytest
 from PIL import Image
 
-from triptych.data.worlds import chart_layout, document_layout
-from triptych.data.worlds.chart_wordings import CHART_PHRASES
 from triptych.data.worlds.charts import Charts
-from triptych.data.worlds.document_wordings import DOCUMENT_PHRASES
+from triptych.data.worlds.charts import layout as chart_layout
+from triptych.data.worlds.charts.wordings import CHART_PHRASES
 from triptych.data.worlds.documents import Documents
+from triptych.data.worlds.documents import layout as document_layout
+from triptych.data.worlds.documents.wordings import DOCUMENT_PHRASES
 from triptych.data.worlds.fonts import font
 from triptych.data.worlds.lettering import Lettering, font_size, overlapping
 from triptych.data.worlds.question import Number, Structure, Words

@@ -10,10 +10,10 @@ import pytest
 
 from triptych.data.worlds import world
 from triptych.data.worlds.backgrounds import Background
-from triptych.data.worlds.clip_facts import SIZE, Mover, happenings, keep_apart
-from triptych.data.worlds.clip_plots import PLANTED, change_movers, comparable
-from triptych.data.worlds.clip_questions import PHRASES, all_askings
 from triptych.data.worlds.clips import Clips
+from triptych.data.worlds.clips.facts import SIZE, Mover, happenings, keep_apart
+from triptych.data.worlds.clips.plots import PLANTED, change_movers, comparable
+from triptych.data.worlds.clips.questions import PHRASES, all_askings
 from triptych.data.worlds.objects import COLOURS, HELD_OUT, SHAPES, Thing, box_of, tilt
 from triptych.data.worlds.world import SampleId, World, draw_from, draw_pair
 from triptych.geometry import Point

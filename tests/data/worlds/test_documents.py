@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from triptych.data.worlds.document_composing import (
+from triptych.data.worlds.documents import Documents
+from triptych.data.worlds.documents.composing import (
     DOCUMENT_FONTS,
     INKS,
     RECEIPT_FONTS,
@@ -18,8 +19,8 @@ from triptych.data.worlds.document_composing import (
     compose_document,
     vary_document,
 )
-from triptych.data.worlds.document_drawing import INK_COLOURS, TINT_COLOURS, draw_document
-from triptych.data.worlds.document_facts import (
+from triptych.data.worlds.documents.drawing import INK_COLOURS, TINT_COLOURS, draw_document
+from triptych.data.worlds.documents.facts import (
     Bill,
     DocumentFacts,
     Form,
@@ -33,9 +34,8 @@ from triptych.data.worlds.document_facts import (
     owner_of,
     structure_of,
 )
-from triptych.data.worlds.document_layout import lay_out, outline
-from triptych.data.worlds.document_questions import DocumentQuery, answer, put
-from triptych.data.worlds.documents import Documents
+from triptych.data.worlds.documents.layout import lay_out, outline
+from triptych.data.worlds.documents.questions import DocumentQuery, answer, put
 from triptych.data.worlds.fonts import FONTS
 from triptych.data.worlds.held_out import stable_share
 from triptych.data.worlds.lettering import Lettering

@@ -5,12 +5,12 @@ from random import Random
 
 import pytest
 
-from triptych.data.worlds.albums import marks
 from triptych.data.worlds.naming import ATTRIBUTES
 from triptych.data.worlds.objects import HELD_OUT
-from triptych.data.worlds.pair_words import INVENTED, INVENTED_UNSEEN, ORDINALS, PHRASES
-from triptych.data.worlds.pairs import Pairs, contrast_albums
-from triptych.data.worlds.scene_facts import is_held_out
+from triptych.data.worlds.pairs.albums import marks
+from triptych.data.worlds.pairs.words import INVENTED, INVENTED_UNSEEN, ORDINALS, PHRASES
+from triptych.data.worlds.pairs.world import Pairs, contrast_albums
+from triptych.data.worlds.scenes.facts import is_held_out
 from triptych.data.worlds.world import SampleId, World, draw_from, draw_pair, facts_of
 
 WORLD = Pairs()

@@ -10,12 +10,12 @@ import pytest
 from triptych.data.worlds.naming import ATTRIBUTES
 from triptych.data.worlds.objects import HELD_OUT, box_of, draw_things
 from triptych.data.worlds.question import Boxes, BoxPart, Places, PointPart, Words
-from triptych.data.worlds.scene_facts import PRIOR, is_held_out, relations
-from triptych.data.worlds.scene_places import ask_relation
-from triptych.data.worlds.scene_questions import ask_comparison, ask_existence
-from triptych.data.worlds.scene_twins import contrast_scenes
-from triptych.data.worlds.scene_words import PHRASES
 from triptych.data.worlds.scenes import Scenes
+from triptych.data.worlds.scenes.facts import PRIOR, is_held_out, relations
+from triptych.data.worlds.scenes.places import ask_relation
+from triptych.data.worlds.scenes.questions import ask_comparison, ask_existence
+from triptych.data.worlds.scenes.twins import contrast_scenes
+from triptych.data.worlds.scenes.words import PHRASES
 from triptych.data.worlds.wording import SPLITS
 from triptych.data.worlds.world import SampleId, World, draw_from, draw_pair, facts_of
 from triptych.geometry import inside

@@ -11,14 +11,14 @@ from random import Random
 import numpy as np
 import pytest
 
-from triptych.data.worlds import screen_words as words
 from triptych.data.worlds.question import Places, PointPart, Question, Structure
-from triptych.data.worlds.screen_composing import HELD_OUT_LOOKS
-from triptych.data.worlds.screen_drawing import ACCENTS, draw_window
-from triptych.data.worlds.screen_questions import Inquiry, differ, question
-from triptych.data.worlds.screen_window import Look, Widget, Window, layout, room
-from triptych.data.worlds.screen_wording import PHRASES
 from triptych.data.worlds.screens import Screens
+from triptych.data.worlds.screens import words as words
+from triptych.data.worlds.screens.composing import HELD_OUT_LOOKS
+from triptych.data.worlds.screens.drawing import ACCENTS, draw_window
+from triptych.data.worlds.screens.questions import Inquiry, differ, question
+from triptych.data.worlds.screens.window import Look, Widget, Window, layout, room
+from triptych.data.worlds.screens.wording import PHRASES
 from triptych.data.worlds.wording import SPLITS, Split
 from triptych.data.worlds.world import SampleId, World, draw_from, draw_pair, facts_of
 from triptych.geometry import inside

@@ -13,7 +13,8 @@ from triptych.data.worlds import world
 from triptych.data.worlds.fonts import FONTS
 from triptych.data.worlds.objects import COLOURS, box_of
 from triptych.data.worlds.question import Boxes, Words
-from triptych.data.worlds.sign_boards import (
+from triptych.data.worlds.signs import Signs
+from triptych.data.worlds.signs.boards import (
     BOARD_SHAPES,
     Sign,
     capital_height,
@@ -24,9 +25,9 @@ from triptych.data.worlds.sign_boards import (
     font_size,
     inks_on,
 )
-from triptych.data.worlds.sign_layout import PLANTED
-from triptych.data.worlds.sign_questions import PHRASES, pointers
-from triptych.data.worlds.sign_words import (
+from triptych.data.worlds.signs.layout import PLANTED
+from triptych.data.worlds.signs.questions import PHRASES, pointers
+from triptych.data.worlds.signs.words import (
     WORDS,
     absent_text,
     clashes,
@@ -35,7 +36,6 @@ from triptych.data.worlds.sign_words import (
     misspell,
     near_words,
 )
-from triptych.data.worlds.signs import Signs
 from triptych.data.worlds.world import SampleId, World, draw_from, draw_pair
 
 WORLD = Signs()
