@@ -1,23 +1,28 @@
 """A model from published parts: panels as they were, a fresh connector, a token for pictures."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tests.checkpoint.parts import write_language_folder, write_vision
+from tests.checkpoint.parts import moved, write_language_folder, write_vision
 from tests.laws.debug_models import picture
 
+from triptych.architectures.published_tensors import part_tensors
+from triptych.architectures.published_vision import DINOV2
 from triptych.checkpoint.building import CONNECTORS, build_from_parts, with_mean_rows
 from triptych.checkpoint.files import read_tensors, write_tensors
 from triptych.checkpoint.layouts import export_model, import_model
 from triptych.checkpoint.model_folder import LoadedModel, load_model, save_model
 from triptych.checkpoint.parts import load_language, load_vision
 from triptych.connector import QFormerConfig
-from triptych.errors import CheckpointError, ConfigError, TokenError, UnknownNameError
+from triptych.errors import CheckpointError, ConfigError, TokenError, UnknownNameError, UsageError
 from triptych.generate import GenerationOptions, generate
+from triptych.media import PadToSquareConfig
 from triptych.processor import ask_about
+from triptych.vision import ViTConfig, dinov2_vit_b14
 
 
 @pytest.fixture
@@ -136,6 +141,46 @@ def test_a_llava_of_parts_is_exported_as_llava(tmp_path, language, kind):
     # What nothing reads is zero, so that the last block passes on what the one before put out.
     behind = [tensor for name, tensor in written.items() if "encoder.layers.2." in name]
     assert len(behind) == 16 and not any(tensor.any() for tensor in behind)
+
+
+def write_dinov2(folder: Path) -> None:
+    """DINOv2 learned at 32 x 32 pixels, whose picture settings crop to 24 x 24."""
+    config = replace(
+        dinov2_vit_b14(), image_size=32, patch_size=8, dim=32, depth=2, num_heads=2, ffn_dim=64
+    )
+    state = moved(config.build())
+    tensors = part_tensors(config, DINOV2.names, DINOV2.title)
+    write_tensors(folder / "model.safetensors", {each.name: each.join(state) for each in tensors})
+    settings = {
+        "model_type": "dinov2",
+        "hidden_size": 32,
+        "image_size": 32,
+        "patch_size": 8,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "mlp_ratio": 2,
+    }
+    pixels = {
+        "size": {"shortest_edge": 28},
+        "crop_size": {"height": 24, "width": 24},
+        "image_mean": [0.5, 0.4, 0.25],
+        "image_std": [0.2, 0.2, 0.2],
+    }
+    (folder / "config.json").write_text(json.dumps(settings))
+    (folder / "preprocessor_config.json").write_text(json.dumps(pixels))
+
+
+def test_dinov2_is_read_at_its_output_in_the_size_of_its_pictures(tmp_path, language):
+    write_dinov2(tmp_path / "dino")
+    built = build(tmp_path / "dino", language)
+    vision, resize = built.architecture.model.vision, built.architecture.processor.resize
+    assert isinstance(vision, ViTConfig) and vision.final_norm and not vision.keep_class_token
+    assert vision.pixel_mean == (0.5, 0.4, 0.25)
+    assert resize == PadToSquareConfig(size=24, colour=(127, 102, 63))
+    sample = built.processor.encode(ask_about([picture(0, 30, 50)], "hi"))
+    assert sample.token_ids.count(built.processor.image_id) == 9
+    with pytest.raises(UsageError, match="new has no published Hugging Face layout"):
+        export_model(tmp_path / "hf", built)
 
 
 # -- what is refused ------------------------------------------------------------------------------

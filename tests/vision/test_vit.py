@@ -159,6 +159,29 @@ def test_layer_scale_at_zero_leaves_the_embedding():
     torch.testing.assert_close(named["blocks.2"], named["embedding"])
 
 
+def test_registers_are_seen_by_patches_and_not_handed_on():
+    config = replace(clip_vit_l14_debug(), num_registers=3)
+    vision = built(config)
+    features = vision(pictures())
+    assert features.grid == config.grid(32, 32) and features.prefix.shape[1] == 1
+    assert vision.intermediates(pictures())["blocks.0.prefix"].shape[1] == 4
+    with torch.no_grad():
+        vision.registers.normal_()
+    assert (vision(pictures()).cells - features.cells).abs().max() > 1e-3
+
+
+def test_smoothing_averages_all_rows_that_become_one():
+    # Eight rows become two, the first in the middle of rows 0 to 3. Plain cubics look at these
+    # four alone and subtract the outer ones; smoothing adds up what the new row covers.
+    table = torch.zeros(8, 8)
+    table[0] = 1.0
+    plain, smoothed = (
+        resize_positions(table.reshape(64, 1), Grid(8, 8), Grid(2, 2), smooth=smooth).flatten()
+        for smooth in (False, True)
+    )
+    assert plain[0] < 0 < smoothed[0] < 0.3
+
+
 def test_dropout_acts_in_training_only():
     vision = built(ViTConfig(**PLAIN, dropout=0.5))
     once = vision(pictures()).cells
@@ -175,6 +198,7 @@ def test_dropout_acts_in_training_only():
         (PLAIN | {"feature_layer": 0}, "-1 to -3, got 0"),
         (PLAIN | {"feature_layer": -4}, "-1 to -3, got -4"),
         (PLAIN | {"keep_class_token": True}, "needs class_token=True"),
+        (PLAIN | {"num_registers": 4}, "above 0 only with class_token=True; got 4"),
         (PLAIN | {"image_size": None}, "learned positions need an image_size"),
         (PLAIN | {"image_size": 7}, "at least one patch"),
         (ROTARY | {"image_size": 32}, "leave out image_size"),

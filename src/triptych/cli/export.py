@@ -10,7 +10,8 @@ def export(
     model: Annotated[str, typer.Argument(help="Folder of a run or of a saved model.")],
     out: Annotated[Path, typer.Option(help="Folder to write; an older export in it is replaced.")],
     to: Annotated[
-        str, typer.Option(help="Layout: hf, which transformers, vLLM, SGLang and llama.cpp load.")
+        str,
+        typer.Option(help="Layout: hf, for transformers, vLLM, SGLang and (Qwen2-VL) llama.cpp."),
     ] = "hf",
     as_json: Annotated[bool, typer.Option("--json", help="Print the files as JSON.")] = False,
 ) -> None:

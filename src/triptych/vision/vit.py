@@ -59,8 +59,8 @@ class ViTConfig:
     interpolate_positions: bool = False
     """Read pictures of other sizes by bicubic interpolation of the learned positions."""
     smooth_positions: bool = False
-    """Average neighbouring positions where interpolation makes a grid smaller; DINOv2 with
-    registers was published with this, all others without."""
+    """Interpolate as torch's `antialias` does, which averages neighbouring positions where a grid
+    becomes smaller; DINOv2 with registers was published with this, all others without."""
     rope_theta: float = 10_000.0
     """Base of the rotary frequencies; without rotary positions it has no effect."""
     temporal_patch_size: int = 1
