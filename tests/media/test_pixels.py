@@ -7,15 +7,15 @@ from PIL import Image
 
 from triptych.errors import ConfigError, ShapeError
 from triptych.media import (
-    CLIP_MEAN,
-    CLIP_PIXELS,
-    CLIP_STD,
-    HALF_PIXELS,
-    IMAGENET_PIXELS,
     PixelConfig,
     to_picture,
     to_pixels,
 )
+from triptych.vision.sizes import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD
+
+HALF_PIXELS = PixelConfig(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+CLIP_PIXELS = PixelConfig(mean=CLIP_MEAN, std=CLIP_STD)
+IMAGENET_PIXELS = PixelConfig(mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
 
 def test_numbers_lie_channel_by_channel_then_row_by_row():

@@ -8,11 +8,6 @@ from triptych.media.marking import draw_boxes, draw_points
 from triptych.media.opening import Limits, Picture, open_image
 from triptych.media.photographs import looks_photographed
 from triptych.media.pixels import (
-    CLIP_MEAN,
-    CLIP_PIXELS,
-    CLIP_STD,
-    HALF_PIXELS,
-    IMAGENET_PIXELS,
     PixelConfig,
     to_picture,
     to_pixels,
@@ -30,11 +25,6 @@ from triptych.media.saving import check_ending, save_picture
 from triptych.media.video import Clip, ClipLimits, open_clip
 
 __all__ = [
-    "CLIP_MEAN",
-    "CLIP_PIXELS",
-    "CLIP_STD",
-    "HALF_PIXELS",
-    "IMAGENET_PIXELS",
     "Clip",
     "ClipLimits",
     "FixedResizeConfig",

@@ -10,9 +10,6 @@ from torch import Tensor
 
 from triptych.errors import ConfigError, ShapeError
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PixelConfig:
@@ -30,16 +27,6 @@ class PixelConfig:
     def __post_init__(self) -> None:
         if min(self.std) <= 0 or self.scale <= 0:
             raise ConfigError(f"std and scale must be positive, got {self.std} and {self.scale}")
-
-
-CLIP_PIXELS = PixelConfig(mean=CLIP_MEAN, std=CLIP_STD)
-"""CLIP, and what was trained on top of it: LLaVA, BLIP-2, Qwen-VL, Qwen2-VL."""
-
-IMAGENET_PIXELS = PixelConfig(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-"""ImageNet statistics: most convolutional networks, InternViT, Swin."""
-
-HALF_PIXELS = PixelConfig(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-"""From -1 to 1: Google's ViT, SigLIP."""
 
 
 def to_pixels(image: Image.Image, config: PixelConfig) -> Float[Tensor, "channel height width"]:
