@@ -95,6 +95,15 @@ def test_a_picture_stands_in_the_language_models_own_chat(vision, language):
     )
 
 
+def test_what_else_a_message_says_still_reaches_the_template(tmp_path, vision):
+    write_language_folder(tmp_path / "calls")
+    source = "{% for m in messages %}{{ m.name }}: {{ m.content }}<|im_end|>{% endfor %}"
+    (tmp_path / "calls" / "chat_template.jinja").write_text(source)
+    template = build(vision, tmp_path / "calls").processor.template
+    message = {**ask_about([picture(0)], "hi")[0], "name": "Ada"}
+    assert template.render([message]) == "Ada: <image>\nhi<|im_end|>"
+
+
 def assistant(text: str) -> dict[str, str]:
     return {"role": "assistant", "content": text}
 

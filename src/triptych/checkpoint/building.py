@@ -67,13 +67,13 @@ PICTURE_SLOTS = """\
 {%- set content = namespace(text="") -%}
 {%- if message.content is string -%}
 {%- set content.text = message.content -%}
-{%- else -%}
+{%- elif message.content -%}
 {%- for part in message.content -%}
 {%- set piece = image_token + "\\n" if part.type == "image" else part.text -%}
 {%- set content.text = content.text + piece -%}
 {%- endfor -%}
 {%- endif -%}
-{%- set said.messages = said.messages + [{"role": message.role, "content": content.text}] -%}
+{%- set said.messages = said.messages + [dict(message, content=content.text)] -%}
 {%- endfor -%}
 {%- set messages = said.messages -%}
 {{- "" }}"""
