@@ -9,7 +9,8 @@ from torch import nn
 
 from triptych.architectures.published_language import LLAMA_NAMES, write_language
 from triptych.architectures.published_tensors import part_tensors
-from triptych.architectures.published_vision import CLIP_NAMES, write_clip_or_siglip
+from triptych.architectures.published_vision import write_clip_or_siglip
+from triptych.architectures.published_vision_names import CLIP_NAMES
 from triptych.checkpoint.files import write_tensors
 from triptych.language import DecoderConfig
 from triptych.text import Tokenizer

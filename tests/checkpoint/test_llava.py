@@ -9,10 +9,10 @@ import pytest
 import torch
 from tests.laws.debug_models import QUESTIONS, answered, subject
 
-from triptych.checkpoint.files import read_tensors
+from triptych.checkpoint.files import read_tensors, write_tensors
 from triptych.checkpoint.layouts import export_model, import_model, open_architecture
 from triptych.checkpoint.model_folder import LoadedModel
-from triptych.errors import ConfigError
+from triptych.errors import CheckpointError, ConfigError
 from triptych.media import FixedResizeConfig, ShortestEdgeCropConfig
 from triptych.processor import Processor
 from triptych.text import VICUNA
@@ -106,6 +106,19 @@ def test_weights_that_nothing_reads_are_kept_and_may_be_missing(folder, tmp_path
     kept = replace(llava(), unread={name: torch.ones(32)})
     export_model(tmp_path / "kept", kept)
     assert read_tensors(tmp_path / "kept" / "model.safetensors")[name].sum() == 32
+
+
+def test_a_pooling_head_and_computed_tables_are_left_in_their_file(folder):
+    path = folder / "model.safetensors"
+    extra = {
+        "vision_tower.vision_model.head.probe": torch.ones(1, 1, 32),
+        "vision_tower.vision_model.embeddings.position_ids": torch.arange(17)[None],
+    }
+    write_tensors(path, {**read_tensors(path), **extra})
+    assert set(import_model(folder).unread).isdisjoint(extra)
+    write_tensors(path, {**read_tensors(path), "vision_tower.vision_model.extra": torch.ones(1)})
+    with pytest.raises(CheckpointError, match=r"unexpected: vision_tower.vision_model.extra"):
+        import_model(folder)
 
 
 @pytest.mark.parametrize(

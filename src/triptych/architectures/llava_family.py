@@ -51,7 +51,7 @@ from triptych.architectures.published_tensors import (
     renamed,
 )
 from triptych.architectures.published_text import opening, standing_alone, tokens_of
-from triptych.architectures.published_vision import CLIP_NAMES
+from triptych.architectures.published_vision_names import CLIP_NAMES
 from triptych.fusion.vlm import VLMConfig
 from triptych.processor import ProcessorConfig
 from triptych.text import ChatTemplate, Tokenizer

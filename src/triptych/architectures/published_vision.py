@@ -18,6 +18,13 @@ from typing import Any
 
 from triptych.architectures.published import Section, published_activation, read_activation
 from triptych.architectures.published_tensors import PanelNames, Renames
+from triptych.architectures.published_vision_names import (
+    CLIP_NAMES,
+    DINOV2_NAMES,
+    INTERN_NAMES,
+    INTERNVL_NAMES,
+    VIT_NAMES,
+)
 from triptych.errors import ConfigError
 from triptych.vision import (
     ViTConfig,
@@ -28,99 +35,6 @@ from triptych.vision import (
     vit_l16,
 )
 from triptych.vision.patches import NUM_CHANNELS
-
-_SEPARATE = {f"attention.{part}": f"self_attn.{part[0]}_proj" for part in ("query", "key", "value")}
-_FUSED = dict.fromkeys(("attention.query", "attention.key", "attention.value"), "attn.qkv")
-_OF_VIT = {
-    **{f"attention.{part}": f"attention.attention.{part}" for part in ("query", "key", "value")},
-    "attention.out": "attention.output.dense",
-}
-_MLP = {"mlp.up": "mlp.fc1", "mlp.down": "mlp.fc2"}
-
-CLIP_NAMES = PanelNames(
-    outside={
-        "class_token": "embeddings.class_embedding",
-        "patch": "embeddings.patch_embedding",
-        "positions": "embeddings.position_embedding.weight",
-        "pre_norm": "pre_layrnorm",
-        "final_norm": "post_layernorm",
-    },
-    stack="encoder.layers",
-    in_block={
-        "norm_1": "layer_norm1",
-        **_SEPARATE,
-        "attention.out": "self_attn.out_proj",
-        "norm_2": "layer_norm2",
-        **_MLP,
-    },
-)
-"""CLIP's and SigLIP's."""
-
-_VIT_OUTSIDE = {
-    "class_token": "embeddings.cls_token",
-    "registers": "embeddings.register_tokens",
-    "positions": "embeddings.position_embeddings",
-    "patch": "embeddings.patch_embeddings.projection",
-    "final_norm": "layernorm",
-}
-_VIT_AXES = {"class_token": 2, "positions": 1, "registers": 1}
-_VIT = PanelNames(
-    outside=_VIT_OUTSIDE,
-    stack="encoder.layer",
-    in_block={
-        "norm_1": "layernorm_before",
-        **_OF_VIT,
-        "norm_2": "layernorm_after",
-        "mlp.up": "intermediate.dense",
-        "mlp.down": "output.dense",
-    },
-    outer_axes=_VIT_AXES,
-)
-_DINO = replace(
-    _VIT,
-    in_block={
-        "norm_1": "norm1",
-        **_OF_VIT,
-        "scale_1": "layer_scale1.lambda1",
-        "norm_2": "norm2",
-        **_MLP,
-        "scale_2": "layer_scale2.lambda1",
-    },
-)
-_INTERNVL = replace(
-    _VIT,
-    in_block={
-        "norm_1": "layernorm_before",
-        **{f"attention.{part}": f"attention.{part[0]}_proj" for part in ("query", "key", "value")},
-        "attention.query_norm": "attention.q_norm",
-        "attention.key_norm": "attention.k_norm",
-        "attention.out": "attention.projection_layer",
-        "scale_1": "lambda_1",
-        "norm_2": "layernorm_after",
-        **_MLP,
-        "scale_2": "lambda_2",
-    },
-)
-_INTERN = PanelNames(
-    outside={
-        "class_token": "embeddings.class_embedding",
-        "positions": "embeddings.position_embedding",
-        "patch": "embeddings.patch_embedding",
-    },
-    stack="encoder.layers",
-    in_block={
-        "norm_1": "norm1",
-        **_FUSED,
-        "attention.query_norm": "attn.q_norm",
-        "attention.key_norm": "attn.k_norm",
-        "attention.out": "attn.proj",
-        "scale_1": "ls1",
-        "norm_2": "norm2",
-        **_MLP,
-        "scale_2": "ls2",
-    },
-    outer_axes=_VIT_AXES,
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -275,7 +189,7 @@ VIT = PublishedVision(
     title="ViT",
     model_types=("vit",),
     read=_read_vit,
-    names=_VIT,
+    names=VIT_NAMES,
     defaults={**_BASE, "layer_norm_eps": 1e-12, "qkv_bias": True},
     renames=(("vit.", ""),),
     unread=("pooler.", "classifier."),
@@ -304,7 +218,7 @@ DINOV2 = PublishedVision(
     title="DINOv2",
     model_types=("dinov2", "dinov2_with_registers"),
     read=_read_dinov2,
-    names=_DINO,
+    names=DINOV2_NAMES,
     defaults={
         **_BASE,
         "layer_norm_eps": 1e-6,
@@ -332,7 +246,7 @@ INTERNVL = PublishedVision(
     model_types=("internvl_vision",),
     whole_types=("internvl",),
     read=_read_intern,
-    names=_INTERNVL,
+    names=INTERNVL_NAMES,
     defaults={**_INTERN_DEFAULTS, "attention_bias": False, "use_qk_norm": False},
     renames=(("model.vision_tower.", ""), ("vision_tower.", "")),
     unread=(
@@ -348,7 +262,7 @@ INTERN = PublishedVision(
     model_types=("intern_vit_6b",),
     whole_types=("internvl_chat",),
     read=_read_intern,
-    names=_INTERN,
+    names=INTERN_NAMES,
     defaults={
         **_INTERN_DEFAULTS,
         "model_type": "intern_vit_6b",
