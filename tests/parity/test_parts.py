@@ -120,6 +120,22 @@ def test_intern_vit_is_read_in_both_layouts(tmp_path, options):
     assert difference(tmp_path / "internvl", theirs, pictures()) <= TOLERANCE
     as_its_authors(tmp_path / "internvl", tmp_path / "original", options)
     assert difference(tmp_path / "original", theirs, pictures()) <= TOLERANCE
+    within_a_whole(tmp_path / "internvl", "internvl", "vision_tower.")
+    within_a_whole(tmp_path / "original", "internvl_chat", "vision_model.")
+    for name in ("internvl", "original"):
+        assert difference(tmp_path / name, theirs, pictures()) <= TOLERANCE
+
+
+def within_a_whole(folder: Path, model_type: str, prefix: str) -> None:
+    """The same folder, its panel now part of a larger model."""
+    state = read_tensors(folder / "model.safetensors")
+    whole = {prefix + name: tensor for name, tensor in state.items()}
+    connector = "mlp1." if model_type == "internvl_chat" else "multi_modal_projector."
+    whole |= {"language_model.norm": torch.ones(3), f"{connector}norm": torch.ones(3)}
+    write_tensors(folder / "model.safetensors", whole)
+    own = json.loads((folder / "config.json").read_text())
+    settings = {"model_type": model_type, "vision_config": own}
+    (folder / "config.json").write_text(json.dumps(settings))
 
 
 ORIGINAL = {
