@@ -14,8 +14,8 @@ print(*sorted(heavy & set(sys.modules)))
 """
 
 VERBS = (
-    *("ask", "caption", "chat", "draw", "evaluate", "export", "locate"),
-    *("point", "read", "recipes", "train", "watch", "xray"),
+    *("ask", "build", "caption", "chat", "draw", "evaluate", "export"),
+    *("locate", "point", "read", "recipes", "train", "watch", "xray"),
 )
 LOOKING = ("ask", "caption", "chat", "locate", "point", "read", "watch")
 """Verbs that put something to a model."""
@@ -33,13 +33,11 @@ def test_help_lists_every_verb_in_whole_sentences(triptych: Command) -> None:
     done = triptych("--help")
     assert done.code == 0
     assert "..." not in done.out.partition("Commands:")[2]
-    for verb in ("ask", "caption", "draw", "evaluate", "export", "recipes", "train", "xray"):
+    for verb in VERBS:
         assert f"\n  {verb} " in done.out
 
 
-@pytest.mark.parametrize(
-    "verb", ["ask", "caption", "draw", "evaluate", "export", "recipes", "train", "xray"]
-)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(triptych: Command, verb: str) -> None:
     done = triptych(verb, "--help")
     assert done.code == 0
