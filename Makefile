@@ -10,20 +10,15 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARG
 .PHONY: help demo test check static venv clean
 
 help:
-	@echo "make demo    train a small model on drawn pictures and caption new ones (2 minutes)"
+	@echo "make demo    ask the embedded model about the pictures in examples/ (a minute)"
 	@echo "make test    run the tests"
 	@echo "make check   format, lint, types, import rules, and the tests"
 	@echo "make venv    only install into .venv"
 	@echo "make clean   remove what demo and the tools wrote"
 
 demo: .venv/installed
-	$(BIN)/triptych train shapes --out demo
-	@echo
-	@echo "Captions of pictures it has never seen (their names say what was drawn):"
-	@$(BIN)/triptych caption demo/held_out/*.png --model demo
-	@echo
-	@echo "Before and after training: demo/sheet.png    Loss: demo/loss.png"
-	@echo "More: $(BIN)/triptych xray demo"
+	@$(BIN)/python examples/demo.py --out demo
+	@echo "More: $(BIN)/triptych ask examples/scene.png \"Is the star above the hexagon?\""
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest
@@ -40,7 +35,7 @@ venv: .venv/installed-dev
 
 # The stamps make an install happen again only when pyproject.toml has changed.
 .venv/installed: pyproject.toml | $(BIN)/python
-	$(PIP) --editable .
+	$(PIP) --editable '.[video]'
 	@touch $@
 
 .venv/installed-dev: pyproject.toml | $(BIN)/python
