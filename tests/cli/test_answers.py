@@ -25,10 +25,12 @@ def test_several_captions_carry_the_names_of_their_pictures(
 def test_json_has_one_object_a_line(triptych: Command, model: Path, photo: Path) -> None:
     done = triptych("caption", photo, photo, "--model", model, "--json", "--max-tokens", 4)
     first, second = map(json.loads, done.out.splitlines())
+    # Two rows of one matrix product may be summed in another order: equal but for the last bits.
+    assert first.pop("log_probability") == pytest.approx(second.pop("log_probability"), rel=1e-6)
     assert first == second
     assert first["picture"] == str(photo)
     assert first["answer_tokens"] <= 4
-    assert set(first) >= {"text", "ended", "log_probability", "prompt_tokens"}
+    assert set(first) >= {"text", "ended", "prompt_tokens"}
 
 
 def test_a_streamed_answer_equals_the_whole_one(
