@@ -83,7 +83,7 @@ def orthogonal(matrix: Float[Tensor, "row col"], num_steps: int = 5) -> Float[Te
     a, b, c = NEWTON_SCHULZ
     is_tall = matrix.shape[0] > matrix.shape[1]
     x: Tensor = matrix.transpose(0, 1) if is_tall else matrix
-    x = (x / (torch.linalg.matrix_norm(x) + 1e-7)).to(torch.bfloat16)
+    x = (x / (x.square().sum().sqrt() + 1e-7)).to(torch.bfloat16)
     for _ in range(num_steps):
         square = torch.mm(x, x.transpose(0, 1))
         x = a * x + torch.mm(b * square + c * torch.mm(square, square), x)
