@@ -128,7 +128,8 @@ def field_f1(value: Any, truth: Any) -> float:
 
 
 def fields(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """The leaves of a JSON value with their paths; places in lists are not told apart."""
+    """The leaves of a JSON value with their paths; places in lists are not told apart, and neither
+    are capitals, because a heading may be set in them."""
     if isinstance(value, dict):
         for key, item in cast(dict[str, Any], value).items():
             yield from fields(item, f"{path}.{key}")
@@ -136,4 +137,4 @@ def fields(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         for item in cast(list[Any], value):
             yield from fields(item, f"{path}[]")
     else:
-        yield path, value.strip() if isinstance(value, str) else json.dumps(value)
+        yield path, plain(value) if isinstance(value, str) else json.dumps(value)
