@@ -62,12 +62,14 @@ def test_an_unknown_row_is_answered_with_the_nearest() -> None:
 
 
 def test_the_prior_is_the_best_that_one_answer_can_do() -> None:
-    def question(answer: str, kind: str = "w/q") -> Question:
-        return Question(kind=kind, text="?", answer=(answer,), truth=Words((answer,)))
+    def question(answer: str, kind: str = "w/q", **tags: str) -> Question:
+        return Question(kind=kind, text="?", answer=(answer,), truth=Words((answer,)), tags=tags)
 
     assert prior_score([question("yes"), question("yes"), question("no")]) == pytest.approx(2 / 3)
     both = [question("yes"), question("no"), question("3", "w/n"), question("3", "w/n")]
     assert prior_score(both) == pytest.approx(3 / 4)
+    red, large = question("red", attribute="colour"), question("large", attribute="size")
+    assert prior_score([red, red, large, large]) == 1.0
     number = Question(kind="w/n", text="?", answer=("100",), truth=Number(100.0, tolerance=0.05))
     near = Question(kind="w/n", text="?", answer=("104",), truth=Number(104.0, tolerance=0.05))
     assert prior_score([number, near]) == 1.0

@@ -52,7 +52,7 @@ class RowResult:
     blank: Interval
     """The same questions about a blank picture."""
     prior: float
-    """Score of always giving the commonest right answer."""
+    """Score of always giving the commonest right answer to what is asked."""
     share_unparsed: float
     share_ended: float
     num_items: int
@@ -223,12 +223,17 @@ def _items(row: Row, num_items: int) -> Iterator[_Item]:
     )
 
 
+ASKED_BY = ("attribute", "form")
+"""Tags that tell apart what questions of one kind ask for."""
+
+
 def prior_score(questions: Sequence[Question]) -> float:
-    """Best score that one and the same answer gives to all questions of each kind."""
+    """Best score that one and the same answer gives to all questions that ask for one thing."""
     texts = sorted({_text(question) for question in questions})
-    by_kind: dict[str, list[Question]] = {}
+    by_kind: dict[tuple[object, ...], list[Question]] = {}
     for question in questions:
-        by_kind.setdefault(question.kind, []).append(question)
+        asked = (question.kind, *(question.tags.get(tag) for tag in ASKED_BY))
+        by_kind.setdefault(asked, []).append(question)
     total = sum(
         max(sum(judge(q.truth, Said(text)).score for q in group) for text in texts[:200])
         for group in by_kind.values()
