@@ -3,19 +3,16 @@
 import io
 import sys
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.toys import shared_data
 
 from triptych.errors import ConfigError, MediaError, MissingExtraError
 from triptych.media import Clip, ClipLimits, open_clip
 
 av = pytest.importorskip("av")
-
-REAL = Path("/work/shared/data/video")
-needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"there are no clips in {REAL}")
 
 
 def grey(level: int, size: tuple[int, int] = (32, 16)) -> Image.Image:
@@ -151,7 +148,6 @@ def test_a_clip_filmed_upright_is_turned():
     assert (turned.width, turned.height) == (16, 32)
 
 
-@needs_real
 @pytest.mark.parametrize(
     ("name", "num_frames", "size"),
     [
@@ -161,7 +157,7 @@ def test_a_clip_filmed_upright_is_turned():
     ],
 )
 def test_real_clips_are_sampled_twice_a_second(name, num_frames, size):
-    clip = open_clip(REAL / name)
+    clip = open_clip(shared_data("video", name))
     assert (len(clip.frames), (clip.width, clip.height)) == (num_frames, size)
     first, last = (np.asarray(clip.frames[index]).astype(int) for index in (0, -1))
     assert first.std() > 10 and abs(first - last).mean() > 1
@@ -177,10 +173,9 @@ def test_a_clip_cut_off_is_refused(content, share):
         open_clip(content[: int(share * len(content))])
 
 
-@needs_real
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_a_clip_with_sound_cut_off_is_refused(share):
-    content = (REAL / "sam2_04_coffee.mp4").read_bytes()  # its header comes first
+    content = shared_data("video", "sam2_04_coffee.mp4").read_bytes()  # its header comes first
     with pytest.raises(MediaError, match="damaged or cut off"):
         open_clip(content[: int(share * len(content))])
 
