@@ -40,11 +40,8 @@ def locate(
     as_json: JsonOption = False,
 ) -> None:
     """Draw boxes around what a phrase means; in the prompt, {phrase} is the phrase."""
-    from triptych.cli.places import report_places, target_of
-    from triptych.tasks import load
-    from triptych.tasks.locate import LOCATE
+    from triptych.cli.places import search
 
-    target = target_of(picture, out, "located")
     options = generation_options(
         beams=beams,
         temperature=temperature,
@@ -53,7 +50,14 @@ def locate(
         seed=seed,
         max_tokens=max_tokens,
     )
-    assistant = load(model, max_pixels=max_pixels)
-    opened = assistant.processor.open(picture)
-    found = assistant.locate(opened, phrase, options, prompt=LOCATE if prompt is None else prompt)
-    report_places(picture, opened, phrase, found, target, assistant.note([opened]), as_json)
+    search(
+        "box",
+        picture,
+        phrase,
+        out,
+        prompt,
+        options,
+        model=model,
+        max_pixels=max_pixels,
+        as_json=as_json,
+    )

@@ -4,12 +4,42 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from triptych.cli.tables import print_note
 from triptych.errors import UsageError
+from triptych.generate import GenerationOptions
 from triptych.geometry import Box, Point
 from triptych.media import Picture, check_ending, draw_boxes, draw_points, save_picture
+from triptych.tasks import load
+from triptych.tasks.locate import LOCATE
+from triptych.tasks.point import POINT
 from triptych.text import Located
+
+
+def search(
+    kind: Literal["box", "point"],
+    picture: Path,
+    phrase: str,
+    out: Path | None,
+    prompt: str | None,
+    options: GenerationOptions,
+    *,
+    model: str,
+    max_pixels: int | None,
+    as_json: bool,
+) -> None:
+    """Find a phrase in a picture as boxes or as points, draw them and print them."""
+    target = target_of(picture, out, "located" if kind == "box" else "pointed")
+    assistant = load(model, max_pixels=max_pixels)
+    opened = assistant.processor.open(picture)
+    if kind == "box":
+        found = assistant.locate(
+            opened, phrase, options, prompt=LOCATE if prompt is None else prompt
+        )
+    else:
+        found = assistant.point(opened, phrase, options, prompt=POINT if prompt is None else prompt)
+    report_places(picture, opened, phrase, found, target, assistant.note([opened]), as_json)
 
 
 def target_of(picture: Path, out: Path | None, done: str) -> Path:

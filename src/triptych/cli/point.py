@@ -40,11 +40,8 @@ def point(
     as_json: JsonOption = False,
 ) -> None:
     """Draw points on what a phrase means; in the prompt, {phrase} is the phrase."""
-    from triptych.cli.places import report_places, target_of
-    from triptych.tasks import load
-    from triptych.tasks.point import POINT
+    from triptych.cli.places import search
 
-    target = target_of(picture, out, "pointed")
     options = generation_options(
         beams=beams,
         temperature=temperature,
@@ -53,7 +50,14 @@ def point(
         seed=seed,
         max_tokens=max_tokens,
     )
-    assistant = load(model, max_pixels=max_pixels)
-    opened = assistant.processor.open(picture)
-    found = assistant.point(opened, phrase, options, prompt=POINT if prompt is None else prompt)
-    report_places(picture, opened, phrase, found, target, assistant.note([opened]), as_json)
+    search(
+        "point",
+        picture,
+        phrase,
+        out,
+        prompt,
+        options,
+        model=model,
+        max_pixels=max_pixels,
+        as_json=as_json,
+    )

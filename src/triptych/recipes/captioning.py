@@ -22,7 +22,7 @@ from triptych.objectives.language_modelling import language_modelling
 from triptych.processor import EncodedImage, Processor
 from triptych.text import PLAIN_CAPTION, Tokenizer
 from triptych.train import SelfCritical, SelfCriticalConfig, TrainConfig, fit
-from triptych.train.checkpoints import Progress
+from triptych.train.checkpoints import Progress, has_checkpoint
 from triptych.train.memory import peak_memory_bytes
 from triptych.train.plot import plot_losses
 
@@ -139,7 +139,7 @@ def refine(
         folder,
         validate=lambda each: {"val_loss": held_out_loss(each, processor, data)},
         rewrite=SelfCritical(refinement.answers, processor, CiderReward(references)),
-        resume=resume and any(folder.glob("checkpoints/step-*")),
+        resume=resume and has_checkpoint(folder),
     )
 
 

@@ -37,6 +37,7 @@ from triptych.processor import Processor, Sample
 from triptych.recipes.captioning import fresh_model
 from triptych.text import QWEN2_VL_SPECIALS, Tokenizer
 from triptych.train import PanelRates, TrainConfig, fit
+from triptych.train.checkpoints import has_checkpoint
 from triptych.train.memory import peak_memory_bytes
 from triptych.train.plot import plot_losses
 
@@ -151,7 +152,7 @@ def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> di
         recipe.train,
         folder,
         validate=lambda each: held_out_losses(each, processor, dev),
-        resume=resume and any(folder.glob("checkpoints/step-*")),
+        resume=resume and has_checkpoint(folder),
     )
     plot_losses(folder / "record.jsonl", folder / "loss.png")
     save_model(folder / "model", loaded.architecture, model, processor.tokenizer)
@@ -201,7 +202,7 @@ def look_first(
         recipe.first,
         folder,
         validate=lambda each: held_out_losses(each, processor, dev),
-        resume=resume and any(folder.glob("checkpoints/step-*")),
+        resume=resume and has_checkpoint(folder),
     )
 
 

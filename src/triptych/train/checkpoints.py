@@ -46,6 +46,11 @@ class Progress:
     """Steps that had been done then."""
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether the run in this folder can be gone on with."""
+    return any(folder.glob("checkpoints/step-*"))
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
     """The checkpoint folder of one run."""

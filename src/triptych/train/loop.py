@@ -110,19 +110,13 @@ def fit(
     files = RunFiles(folder)
     samples_per_step = config.batch_size * config.accumulate
     order = Order(len(source), samples_per_step, config.seed, source.lengths())
-    num_steps = config.epochs * order.steps_per_epoch
-    if config.max_steps:
-        num_steps = min(num_steps, config.max_steps)
+    num_steps = _num_steps(order, config)
     freeze(model, config.learning_rates)
     optimizer = build_optimizer(model, config)
     average = WeightAverage(model, config.ema_decay)
     checkpoints = Checkpoints(files.checkpoints, architecture, processor.tokenizer)
     with _own_randomness(config.seed), _stop_requests() as stop:
-        progress = Progress()
-        if resume:
-            progress = checkpoints.load_last(average, optimizer)
-        else:
-            checkpoints.clear()
+        progress = _begin(checkpoints, average, optimizer, resume)
         record = Record(files.record, resume_step=progress.step)
         with ProgressBar(num_steps, progress.step) as bar:
             while progress.step < num_steps:
@@ -130,11 +124,8 @@ def fit(
                 set_rates(optimizer, rate_factor(progress.step, num_steps, config))
                 set_training(model, config.learning_rates)
                 samples = _samples(source, order, progress.step)
-                noticed: dict[str, float] = {}
                 with _precision(model, config):
-                    if rewrite is not None:
-                        randomness = order.step_generator(progress.step)
-                        samples, noticed = rewrite(model, samples, randomness)
+                    samples, noticed = _rewritten(rewrite, model, samples, order, progress.step)
                     batches = _batches(samples, processor, config.batch_size)
                     outcome = _step(model, optimizer, batches, config, progress.step)
                 average.update(progress.step)
@@ -224,6 +215,31 @@ def _step(
         num_tokens=sum(int(batch.token_mask.sum()) for batch in batches),
         num_labels=num_labels,
     )
+
+
+def _num_steps(order: Order, config: TrainConfig) -> int:
+    whole = config.epochs * order.steps_per_epoch
+    return min(whole, config.max_steps) if config.max_steps else whole
+
+
+def _begin(
+    checkpoints: Checkpoints,
+    average: WeightAverage,
+    optimizer: torch.optim.Optimizer,
+    resume: bool,
+) -> Progress:
+    if resume:
+        return checkpoints.load_last(average, optimizer)
+    checkpoints.clear()
+    return Progress()
+
+
+def _rewritten(
+    rewrite: Rewrite | None, model: VLM, samples: Sequence[Sample], order: Order, step: int
+) -> tuple[Sequence[Sample], dict[str, float]]:
+    if rewrite is None:
+        return samples, {}
+    return rewrite(model, samples, order.step_generator(step))
 
 
 def _samples(source: SampleSource, order: Order, step: int) -> Sequence[Sample]:
