@@ -9,6 +9,7 @@ from tests.laws.debug_models import answered, clip, picture, subject, watch
 
 from triptych.config import from_dict, to_dict
 from triptych.errors import ConfigError, TokenError
+from triptych.media import NativeResizeConfig
 from triptych.pictures import ClipConfig, with_pixels
 from triptych.processor import Processor, ProcessorConfig, ask_about
 from triptych.text import ChatTemplate
@@ -196,3 +197,9 @@ def test_configurations_from_before_clips_still_load():
     del plain["clips"], plain["template"]["video_token"]
     old = from_dict(ProcessorConfig, plain)
     assert (old.clips, old.template.video_token) == (ClipConfig(), "")
+
+
+@pytest.mark.parametrize("bounds", [(0, None), (None, 0), (None, -1)], ids=str)
+def test_a_budget_of_nothing_is_refused(bounds):
+    with pytest.raises(ConfigError, match="must be above 0"):
+        with_pixels(NativeResizeConfig(), *bounds)

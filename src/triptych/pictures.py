@@ -198,6 +198,9 @@ def with_pixels(
     """
     if min_pixels is None and max_pixels is None:
         return resize
+    for name, bound in (("min_pixels", min_pixels), ("max_pixels", max_pixels)):
+        if bound is not None and bound < 1:
+            raise ConfigError(f"{name} must be above 0, got {bound}; leave it out for no bound")
     if not isinstance(resize, NativeResizeConfig):
         raise ConfigError(
             "min_pixels and max_pixels are for models that take pictures at their own size; this "
