@@ -10,9 +10,8 @@
 A folder written here computes the same there, and comes back with the same weights bit for bit.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -21,15 +20,12 @@ from triptych.architectures.architecture import Architecture
 from triptych.architectures.llava_family import LLAVA_FAMILY
 from triptych.architectures.published_family import (
     GENERATION,
-    PREPROCESSOR,
-    PROCESSOR,
     TOKENIZER_CONFIG,
     PublishedFamily,
     PublishedFiles,
 )
 from triptych.architectures.qwen2_vl_family import QWEN2_VL_FAMILY
 from triptych.checkpoint.files import (
-    read_json,
     recover_folder,
     replacing_folder,
     write_bytes,
@@ -42,6 +38,11 @@ from triptych.checkpoint.model_folder import (
     LoadedModel,
     load_model,
     read_architecture,
+)
+from triptych.checkpoint.published_files import (
+    read_optional,
+    read_preprocessor,
+    read_settings,
 )
 from triptych.checkpoint.published_weights import PublishedWeights
 from triptych.checkpoint.shards import SHARD_BYTES, write_shards
@@ -131,12 +132,12 @@ def import_architecture(folder: Path) -> Architecture:
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is not a folder; give the folder of a published model")
     family = _family_in(folder)
-    config, pixels = _read_group(folder / CONFIG), _read_preprocessor(folder)
+    config, pixels = read_settings(folder / CONFIG), read_preprocessor(folder)
     files = PublishedFiles(
         config=config,
         pixels=pixels,
-        generation=_read_optional(folder / GENERATION),
-        tokens=_read_optional(folder / TOKENIZER_CONFIG),
+        generation=read_optional(folder / GENERATION),
+        tokens=read_optional(folder / TOKENIZER_CONFIG),
         template=_read_template(folder),
         tokenizer=Tokenizer.from_file(folder / TOKENIZER),
     )
@@ -164,7 +165,7 @@ def open_architecture(folder: Path) -> Architecture:
 def is_published(folder: Path) -> bool:
     """Whether a folder is in the published layout: its configuration names a `model_type`."""
     recover_folder(folder)
-    return (folder / CONFIG).is_file() and "model_type" in _read_group(folder / CONFIG)
+    return (folder / CONFIG).is_file() and "model_type" in read_settings(folder / CONFIG)
 
 
 def check_layout(layout: str) -> None:
@@ -200,7 +201,7 @@ def _family_of(architecture: Architecture, layout: str) -> PublishedFamily:
 
 
 def _family_in(folder: Path) -> PublishedFamily:
-    kind = _read_group(folder / CONFIG).get("model_type")
+    kind = read_settings(folder / CONFIG).get("model_type")
     for family in FAMILIES:
         if kind in family.model_types:
             return family
@@ -222,31 +223,12 @@ def _published(loaded: LoadedModel, family: PublishedFamily) -> Iterator[tuple[s
         )
 
 
-def _read_preprocessor(folder: Path) -> Mapping[str, Any]:
-    """The picture settings, which transformers 5 writes inside another file."""
-    if not (folder / PREPROCESSOR).is_file() and (folder / PROCESSOR).is_file():
-        inner = _read_group(folder / PROCESSOR).get("image_processor")
-        return cast(dict[str, Any], inner) if isinstance(inner, dict) else {}
-    return _read_group(folder / PREPROCESSOR)
-
-
 def _read_template(folder: Path) -> str:
     """The chat template, from the newest of the three places it may stand in."""
     if (folder / TEMPLATE).is_file():
         return (folder / TEMPLATE).read_text(encoding="utf-8")
     for path in (folder / TEMPLATE_JSON, folder / TOKENIZER_CONFIG):
-        source = _read_group(path).get("chat_template") if path.is_file() else None
+        source = read_settings(path).get("chat_template") if path.is_file() else None
         if isinstance(source, str):
             return source
     raise CheckpointError(f"{folder} holds no chat template; add {TEMPLATE}")
-
-
-def _read_optional(path: Path) -> Mapping[str, Any]:
-    return _read_group(path) if path.is_file() else {}
-
-
-def _read_group(path: Path) -> Mapping[str, Any]:
-    plain = read_json(path)
-    if not isinstance(plain, dict):
-        raise CheckpointError(f"{path} holds no settings; is {path.parent} a model?")
-    return cast(dict[str, Any], plain)
