@@ -7,12 +7,13 @@ PIP_ARGS ?=
 BIN := .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 
-.PHONY: help demo test check static venv clean
+.PHONY: help demo test check static parity venv clean
 
 help:
 	@echo "make demo    ask the embedded model about the pictures in examples/ (a minute)"
 	@echo "make test    run the tests"
 	@echo "make check   format, lint, types, import rules, and the tests"
+	@echo "make parity  published families beside transformers: the table of differences"
 	@echo "make venv    only install into .venv"
 	@echo "make clean   remove what demo and the tools wrote"
 
@@ -30,6 +31,9 @@ static: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+parity: .venv/installed-dev
+	@$(BIN)/python -m tests.parity.table
 
 venv: .venv/installed-dev
 
