@@ -8,11 +8,12 @@
     *_dim      widths: vision_dim, language_dim, head_dim
 
 Masks are boolean and True means keep (may be attended, is a real token). A video is a run of
-images that share one grid, one image per temporal slice.
+images that share one grid, one image per temporal slice; a picture that is cut into tiles is a run
+of images likewise, one per tile.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
@@ -42,6 +43,35 @@ class Grid(NamedTuple):
     @property
     def num_tokens(self) -> int:
         return self.rows * self.cols + self.prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """How one picture is cut into tiles of one size, each of which the vision panel sees alone.
+
+    2 x 3, overview last:    0 1 2        seen whole (rows = cols = 0):    0
+                             3 4 5   6
+    """
+
+    rows: int
+    """Tiles in a column of the grid; 0 where the picture is only seen whole."""
+
+    cols: int
+    """Tiles in a row of the grid."""
+
+    overview: Literal["first", "last"]
+    """Where the tile that shows the whole picture stands among the others."""
+
+    height: int
+    """Of the picture itself, in pixels, before anything was done to it."""
+
+    width: int
+    """Likewise."""
+
+    @property
+    def num_tiles(self) -> int:
+        """The grid's, row by row, and the overview."""
+        return self.rows * self.cols + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from triptych.media import (
     open_image,
 )
 from triptych.media.opening import Picture
-from triptych.media.resizing import _check_interpolation
+from triptych.media.resizing import check_interpolation
 
 POLICIES = [
     FixedResizeConfig(height=24, width=40),
@@ -230,4 +230,4 @@ def test_settings_that_make_no_sense_are_refused(make):
 def test_an_unknown_interpolation_is_refused():
     # Through the config the type checker of the tests would be faster.
     with pytest.raises(ConfigError, match="'cubic'; known: nearest, bilinear, bicubic, lanczos"):
-        _check_interpolation("cubic")
+        check_interpolation("cubic")

@@ -22,24 +22,39 @@ from triptych.media.resizing import (
     Transform,
 )
 from triptych.media.saving import check_ending, save_picture
+from triptych.media.tiling import (
+    CanvasTilingConfig,
+    LongestEdgeTilingConfig,
+    PicturePolicy,
+    ShapeTilingConfig,
+    TilingConfig,
+    cut,
+    seen_whole,
+)
 from triptych.media.video import Clip, ClipLimits, open_clip
 
 __all__ = [
+    "CanvasTilingConfig",
     "Clip",
     "ClipLimits",
     "FixedResizeConfig",
     "Interpolation",
     "Limits",
+    "LongestEdgeTilingConfig",
     "NativeResizeConfig",
     "PadToSquareConfig",
     "Picture",
+    "PicturePolicy",
     "PixelConfig",
     "ResizeConfig",
+    "ShapeTilingConfig",
     "SheetLine",
     "SheetRow",
     "ShortestEdgeCropConfig",
+    "TilingConfig",
     "Transform",
     "check_ending",
+    "cut",
     "draw_boxes",
     "draw_points",
     "looks_photographed",
@@ -47,6 +62,7 @@ __all__ = [
     "open_image",
     "overlay_heatmap",
     "save_picture",
+    "seen_whole",
     "sheet",
     "to_picture",
     "to_pixels",

@@ -15,6 +15,7 @@ Qwen2-VL, section 2.1 (naive dynamic resolution): https://arxiv.org/abs/2409.121
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -25,12 +26,13 @@ from triptych.media.opening import Picture
 
 Interpolation: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
-_RESAMPLING = {
+RESAMPLING: Mapping[Interpolation, Image.Resampling] = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+"""Pillow's names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,17 +76,17 @@ class FixedResizeConfig:
     """How new pixels are made from old ones."""
 
     def __post_init__(self) -> None:
-        _check_positive(height=self.height, width=self.width)
-        _check_interpolation(self.interpolation)
+        check_positive(height=self.height, width=self.width)
+        check_interpolation(self.interpolation)
 
     def target_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width that a picture of this height and width is given."""
-        _check_picture_size(height, width)
+        check_picture_size(height, width)
         return self.height, self.width
 
     def apply(self, picture: Picture) -> tuple[Image.Image, Transform]:
         """The resized picture, and how it was made."""
-        return _stretch(picture, self.height, self.width, self.interpolation)
+        return stretch(picture, self.height, self.width, self.interpolation)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,14 +103,14 @@ class PadToSquareConfig:
     """How new pixels are made from old ones."""
 
     def __post_init__(self) -> None:
-        _check_positive(size=self.size)
-        _check_interpolation(self.interpolation)
+        check_positive(size=self.size)
+        check_interpolation(self.interpolation)
         if not all(0 <= value <= 255 for value in self.colour):
             raise ConfigError(f"colour is red, green, blue from 0 to 255, got {self.colour}")
 
     def target_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width that a picture of this height and width is given."""
-        _check_picture_size(height, width)
+        check_picture_size(height, width)
         return self.size, self.size
 
     def apply(self, picture: Picture) -> tuple[Image.Image, Transform]:
@@ -142,12 +144,12 @@ class ShortestEdgeCropConfig:
     """How new pixels are made from old ones."""
 
     def __post_init__(self) -> None:
-        _check_positive(size=self.size)
-        _check_interpolation(self.interpolation)
+        check_positive(size=self.size)
+        check_interpolation(self.interpolation)
 
     def target_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width that a picture of this height and width is given."""
-        _check_picture_size(height, width)
+        check_picture_size(height, width)
         return self.size, self.size
 
     def apply(self, picture: Picture) -> tuple[Image.Image, Transform]:
@@ -157,7 +159,7 @@ class ShortestEdgeCropConfig:
         width = int(self.size * picture.width / shorter)
         # Python rounds halves to the even number, as the original preprocessing did.
         top, left = round((height - self.size) / 2), round((width - self.size) / 2)
-        resized, transform = _stretch(picture, height, width, self.interpolation)
+        resized, transform = stretch(picture, height, width, self.interpolation)
         box = (left, top, left + self.size, top + self.size)
         return resized.crop(box), Transform(
             scale_x=transform.scale_x,
@@ -191,8 +193,8 @@ class NativeResizeConfig:
     """How new pixels are made from old ones."""
 
     def __post_init__(self) -> None:
-        _check_positive(factor=self.factor, min_pixels=self.min_pixels)
-        _check_interpolation(self.interpolation)
+        check_positive(factor=self.factor, min_pixels=self.min_pixels)
+        check_interpolation(self.interpolation)
         if self.max_pixels < max(self.min_pixels, self.factor**2):
             raise ConfigError(
                 f"max_pixels must be at least min_pixels ({self.min_pixels}) and one token "
@@ -211,7 +213,7 @@ class NativeResizeConfig:
         Raises:
             MediaError: the picture is more elongated than `max_aspect`.
         """
-        _check_picture_size(height, width)
+        check_picture_size(height, width)
         if max(height, width) / min(height, width) > self.max_aspect:
             raise MediaError(
                 f"a picture of {width} x {height} pixels is too elongated: at most "
@@ -232,7 +234,7 @@ class NativeResizeConfig:
     def apply(self, picture: Picture) -> tuple[Image.Image, Transform]:
         """The resized picture, and how it was made."""
         height, width = self.target_size(picture.height, picture.width)
-        return _stretch(picture, height, width, self.interpolation)
+        return stretch(picture, height, width, self.interpolation)
 
 
 ResizeConfig: TypeAlias = (
@@ -241,9 +243,10 @@ ResizeConfig: TypeAlias = (
 """Every resize policy there is. Each has `target_size(height, width)` and `apply(picture)`."""
 
 
-def _stretch(
+def stretch(
     picture: Picture, height: int, width: int, interpolation: Interpolation
 ) -> tuple[Image.Image, Transform]:
+    """The picture brought to a size, whatever its shape, and how."""
     return _resize(picture.rgb, height, width, interpolation), Transform(
         scale_x=width / picture.width,
         scale_y=height / picture.height,
@@ -259,20 +262,35 @@ def _stretch(
 def _resize(
     image: Image.Image, height: int, width: int, interpolation: Interpolation
 ) -> Image.Image:
-    return image.resize((width, height), _RESAMPLING[interpolation])
+    return image.resize((width, height), RESAMPLING[interpolation])
 
 
-def _check_positive(**values: int) -> None:
+def check_positive(**values: int) -> None:
+    """Refuse numbers below one, by their names.
+
+    Raises:
+        ConfigError: names the first.
+    """
     for name, value in values.items():
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
 
 
-def _check_interpolation(interpolation: str) -> None:
-    if interpolation not in _RESAMPLING:
-        raise ConfigError(f"interpolation is {interpolation!r}; known: {', '.join(_RESAMPLING)}")
+def check_interpolation(interpolation: str) -> None:
+    """Refuse an interpolation that Pillow does not offer.
+
+    Raises:
+        ConfigError: lists those that it does.
+    """
+    if interpolation not in RESAMPLING:
+        raise ConfigError(f"interpolation is {interpolation!r}; known: {', '.join(RESAMPLING)}")
 
 
-def _check_picture_size(height: int, width: int) -> None:
+def check_picture_size(height: int, width: int) -> None:
+    """Refuse a picture without pixels.
+
+    Raises:
+        MediaError: a side is below one.
+    """
     if height < 1 or width < 1:
         raise MediaError(f"a picture of {width} x {height} pixels has nothing to show")
