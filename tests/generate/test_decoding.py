@@ -7,8 +7,8 @@ import torch
 from tests.laws.debug_models import QUESTIONS, picture, subject
 
 from triptych.generate import GenerationOptions, generate, stream
-from triptych.generate.decoding import cut_at_stop
 from triptych.generate.state import DecodingState, repeat_rows
+from triptych.generate.stopping import StopGate, cut_at_stop
 from triptych.processor import ask_about
 
 
@@ -24,6 +24,26 @@ from triptych.processor import ask_about
 )
 def test_an_answer_is_cut_before_the_first_stop_text(stops, expected):
     assert cut_at_stop("a red square", stops) == expected
+
+
+@pytest.mark.parametrize("stops", [(), ("square",), ("red", "red sq"), ("squares",), ("z",)])
+@pytest.mark.parametrize("size", [1, 2, 5, 20])
+def test_a_gate_shows_what_stands_before_a_stop_text_whatever_the_pieces(stops, size):
+    text = "a red square"
+    gate, shown = StopGate(stops), ""
+    for start in range(0, len(text), size):
+        shown += gate.push(text[start : start + size])
+        assert not any(stop in shown for stop in stops)
+    shown += gate.flush()
+    cut = cut_at_stop(text, stops)
+    assert shown == gate.text == (text if cut is None else cut)
+    assert gate.is_shut == (cut is not None)
+
+
+def test_a_gate_holds_back_no_more_than_could_begin_a_stop_text():
+    gate = StopGate(("abc",))
+    assert [gate.push(each) for each in ("xy", "za", "q")] == ["", "xy", "z"]
+    assert gate.flush() == "aq"
 
 
 def only(token: int, debug):

@@ -25,6 +25,20 @@ def test_a_streamed_answer_is_the_whole_answer(debug, options):
         assert "".join(pieces) == whole.text
 
 
+@pytest.mark.parametrize("options", [GREEDY, SAMPLED, replace(GREEDY, num_beams=2)])
+def test_the_end_of_a_stream_says_what_the_whole_answer_says(debug, options):
+    prompt = debug.prompt(QUESTIONS[0])
+    [whole] = generate(debug.model, debug.processor, [prompt], options)
+    pieces = stream(debug.model, debug.processor, prompt, options)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(pieces)
+    assert end.value.value == whole
+    if options.num_beams == 1:
+        assert sum(whole.log_probabilities) == whole.log_probability
+        assert len(whole.log_probabilities) == len(whole.token_ids)
+
+
 def test_a_streamed_answer_stops_where_the_whole_one_does(debug):
     prompt = debug.prompt(QUESTIONS[0])
     [free] = generate(debug.model, debug.processor, [prompt], SAMPLED)

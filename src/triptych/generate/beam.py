@@ -25,6 +25,8 @@ class Hypothesis:
     token_ids: tuple[int, ...]
     log_probability: float
     ended: bool
+    log_probabilities: tuple[float, ...] = ()
+    """Of each token, where no beams were searched."""
 
     def score(self, length_penalty: float) -> float:
         """Log-probability normalised by length."""

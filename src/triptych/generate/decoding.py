@@ -6,7 +6,7 @@ Rows of a batch are padded on the left, so that all continue at the same cache p
 answers the same alone or in a batch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,6 +19,7 @@ from triptych.generate.beam import Hypothesis, beam_search
 from triptych.generate.options import GenerationOptions
 from triptych.generate.sampling import choose, row_generators
 from triptych.generate.state import DecodingState
+from triptych.generate.stopping import StopGate, cut_at_stop
 from triptych.inputs import ModelInputs
 from triptych.processor import Processor, Sample
 from triptych.text import StreamDecoder
@@ -36,6 +37,8 @@ class Completion:
     ended: bool
     """True when the model ended its answer (end token or stop text), False at the length limit."""
     num_prompt_tokens: int
+    log_probabilities: tuple[float, ...] = ()
+    """Of each of these tokens; empty after a beam search, which keeps sums only."""
 
 
 @torch.inference_mode()
@@ -56,31 +59,39 @@ def generate(
 
 def stream(
     model: VLM, processor: Processor, sample: Sample, options: GenerationOptions
-) -> Iterator[str]:
+) -> Generator[str, None, Completion]:
     """Answer one prompt piece by piece; the pieces together are `generate`'s text.
 
-    Beam search has nothing to show before its end and yields once.
+    What the generator returns at its end is the completion. Beam search has nothing to show before
+    its end and yields once.
     """
     if options.num_beams > 1:
-        yield generate(model, processor, [sample], options)[0].text
-        return
+        [completion] = generate(model, processor, [sample], options)
+        yield completion.text
+        return completion
     inputs = processor.collate([sample], pad="left")
-    decoder, shown, text = StreamDecoder(processor.tokenizer), 0, ""
-    held = max((len(stop) - 1 for stop in options.stop), default=0)
-    for chosen, _ in choices(model, inputs, options):
-        token = int(chosen[0])
-        if token in processor.end_ids:
+    decoder, gate = StreamDecoder(processor.tokenizer), StopGate(options.stop)
+    tokens: list[int] = []
+    scores: list[float] = []
+    ended = False
+    for chosen, log_probabilities in choices(model, inputs, options):
+        tokens += cast(list[int], chosen.tolist())
+        scores += cast(list[float], log_probabilities.tolist())
+        if tokens[-1] in processor.end_ids:
+            ended = True
             break
-        text += decoder.push(token)
-        cut = cut_at_stop(text, options.stop)
-        if cut is not None:
-            yield cut[shown:]
-            return
-        # What might still become the beginning of a stop text is held back.
-        ready = max(shown, len(text) - held)
-        yield text[shown:ready]
-        shown = ready
-    yield (text + decoder.flush())[shown:]
+        yield gate.push(decoder.push(tokens[-1]))
+        if gate.is_shut:
+            break
+    yield gate.push(decoder.flush()) + gate.flush()
+    return Completion(
+        text=gate.text,
+        token_ids=tuple(tokens),
+        log_probability=sum(scores),
+        ended=ended or gate.is_shut,
+        num_prompt_tokens=len(sample.token_ids),
+        log_probabilities=tuple(scores),
+    )
 
 
 @torch.inference_mode()
@@ -103,7 +114,7 @@ def _run_to_end(
 ) -> list[Hypothesis]:
     num_rows = inputs.token_ids.shape[0]
     token_ids: list[list[int]] = [[] for _ in range(num_rows)]
-    scores = [0.0] * num_rows
+    scores: list[list[float]] = [[] for _ in range(num_rows)]
     ended = [False] * num_rows
     for chosen, log_probabilities in choices(model, inputs, options):
         tokens = cast(list[int], chosen.tolist())
@@ -112,13 +123,13 @@ def _run_to_end(
             if ended[row]:
                 continue
             token_ids[row].append(token)
-            scores[row] += log_probability
+            scores[row].append(log_probability)
             ended[row] = token in processor.end_ids or _stops(processor, token_ids[row], options)
         if all(ended):
             break
     return [
-        Hypothesis(tuple(ids), score, done)
-        for ids, score, done in zip(token_ids, scores, ended, strict=True)
+        Hypothesis(tuple(ids), sum(each), done, tuple(each))
+        for ids, each, done in zip(token_ids, scores, ended, strict=True)
     ]
 
 
@@ -126,12 +137,6 @@ def _stops(processor: Processor, token_ids: Sequence[int], options: GenerationOp
     return bool(options.stop) and (
         cut_at_stop(processor.tokenizer.decode(token_ids), options.stop) is not None
     )
-
-
-def cut_at_stop(text: str, stops: Sequence[str]) -> str | None:
-    """The text before the first stop text in it, or None if there is none."""
-    found = [index for index in (text.find(stop) for stop in stops) if index >= 0]
-    return text[: min(found)] if found else None
 
 
 def _completion(
@@ -147,4 +152,5 @@ def _completion(
         log_probability=hypothesis.log_probability,
         ended=hypothesis.ended or cut is not None,
         num_prompt_tokens=num_prompt_tokens,
+        log_probabilities=hypothesis.log_probabilities,
     )
