@@ -5,7 +5,8 @@ one. To add one: write its file here, then name its config in `ConnectorConfig`.
 
                  tokens of a picture        reads
     identity     every patch                its patch, unchanged
-    linear, mlp  every patch                its patch
+    linear, mlp, every patch                its patch
+    anyres
     merger,      patches / factor^2         its neighbourhood
     pixel shuffle
     qformer,     fixed                      the whole picture
@@ -15,6 +16,7 @@ one. To add one: write its file here, then name its config in `ConnectorConfig`.
 
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from triptych.connector.anyres import AnyRes, AnyResConfig
 from triptych.connector.attention_pool import (
     AttentionPool,
     AttentionPoolConfig,
@@ -56,6 +58,7 @@ ConnectorConfig: TypeAlias = (
     IdentityConfig
     | LinearConfig
     | MLPConfig
+    | AnyResConfig
     | MergerConfig
     | PixelShuffleConfig
     | QFormerConfig
@@ -67,6 +70,8 @@ lie on a grid) and `build(vision_dim=, language_dim=)`; the first two need no we
 
 __all__ = [
     "MLP",
+    "AnyRes",
+    "AnyResConfig",
     "AttentionPool",
     "AttentionPoolConfig",
     "Connector",

@@ -2,12 +2,16 @@
 
 LLaVA (v1, section 4.1): https://arxiv.org/abs/2304.08485
 PaliGemma (section 3.1): https://arxiv.org/abs/2407.07726
+Idefics3 (section 3.1), which folds neighbouring patches into one first:
+https://arxiv.org/abs/2408.12637
 """
 
 from dataclasses import dataclass
 
 from torch import nn
 
+from triptych.connector.bounds import require_at_least
+from triptych.connector.fold import fold, folded_grid
 from triptych.shapes import Grid, VisionFeatures, VisualTokens
 
 
@@ -18,30 +22,59 @@ class LinearConfig:
     bias: bool = True
     """Add a learned offset (LLaVA and PaliGemma do)."""
 
+    factor: int = 1
+    """Side of the neighbourhood folded into one vector first, in patches. Idefics3 and SmolVLM
+    have nothing but this fold and the matrix; InternVL's `PixelShuffleConfig` adds a norm and a
+    second matrix."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, factor=self.factor)
+
     def num_tokens(self, grid: Grid) -> int:
-        """Every class token and every patch stays a token."""
-        return grid.num_tokens
+        """Every class token and every patch stays a token; or one token a neighbourhood.
+
+        Raises:
+            ShapeError: the grid does not fold, see `folded_grid`.
+        """
+        return self.token_grid(grid).num_tokens
 
     def token_grid(self, grid: Grid) -> Grid:
-        """The tokens lie as the patches did."""
-        return grid
+        """The tokens lie as the patches or the neighbourhoods did.
+
+        Raises:
+            ShapeError: the grid does not fold, see `folded_grid`.
+        """
+        return grid if self.factor == 1 else folded_grid(grid, self.factor)
 
     def build(self, *, vision_dim: int, language_dim: int) -> "Linear":
         return Linear(self, vision_dim, language_dim)
 
 
 class Linear(nn.Module):
-    """Map every feature, class tokens first, through one matrix."""
+    """Map every feature, class tokens first, or every neighbourhood through one matrix."""
 
     def __init__(self, config: LinearConfig, vision_dim: int, language_dim: int) -> None:
         super().__init__()
         self.config = config
         self.out_dim = language_dim
-        self.projection = nn.Linear(vision_dim, language_dim, bias=config.bias)
+        folded_dim = vision_dim * config.factor**2
+        self.projection = nn.Linear(folded_dim, language_dim, bias=config.bias)
 
     def num_tokens(self, grid: Grid) -> int:
-        """Visual tokens one picture of `grid` patches becomes."""
+        """Visual tokens one picture of `grid` patches becomes.
+
+        Raises:
+            ShapeError: the grid does not fold, see `folded_grid`.
+        """
         return self.config.num_tokens(grid)
 
     def forward(self, features: VisionFeatures) -> VisualTokens:
-        return self.projection(features.sequence())
+        """Fold, where that is asked for, and map.
+
+        Raises:
+            ShapeError: the grid does not fold, see `folded_grid`.
+        """
+        if self.config.factor == 1:
+            return self.projection(features.sequence())
+        self.config.token_grid(features.grid)
+        return self.projection(fold(features.cells, self.config.factor))
