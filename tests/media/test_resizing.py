@@ -184,10 +184,10 @@ def test_the_shortest_edge_decides_and_the_longer_is_cut_to_whole_pixels():
     assert transform.scale_x * 500 == pytest.approx(336)  # int(224 * 500 / 333)
 
 
-def test_half_a_pixel_to_cut_rounds_to_the_even_number():
-    # 5 wide: of the 3 columns too many, round(1.5) = 2 go on the left.
+def test_half_a_pixel_to_cut_is_cut_at_the_right_or_the_bottom():
+    # 5 wide: of the 3 columns too many, one goes on the left.
     _, transform = ShortestEdgeCropConfig(size=2).apply(grey(2, 5))
-    assert transform.to_model(2.0, 0.0) == (0, 0)
+    assert transform.to_model(1.0, 0.0) == (0, 0)
     _, transform = ShortestEdgeCropConfig(size=2).apply(grey(7, 2))
     assert transform.to_model(0.0, 2.0) == (0, 0)
 

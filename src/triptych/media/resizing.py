@@ -157,8 +157,9 @@ class ShortestEdgeCropConfig:
         shorter = min(picture.height, picture.width)
         height = int(self.size * picture.height / shorter)
         width = int(self.size * picture.width / shorter)
-        # Python rounds halves to the even number, as the original preprocessing did.
-        top, left = round((height - self.size) / 2), round((width - self.size) / 2)
+        # Half a pixel too many goes to the right or the bottom, as in the published processors; the
+        # original preprocessing rounded to the even number.
+        top, left = (height - self.size) // 2, (width - self.size) // 2
         resized, transform = stretch(picture, height, width, self.interpolation)
         box = (left, top, left + self.size, top + self.size)
         return resized.crop(box), Transform(
