@@ -4,6 +4,7 @@ Only the processor makes these, so training, generation, evaluation and inspecti
 the same bytes for the same messages. A panel never sees this structure; fusions take it apart.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from triptych.shapes import Grid, PositionIds, TokenIds, TokenMask
+from triptych.shapes import Grid, PositionIds, Tiles, TokenIds, TokenMask
 
 IGNORED = -100
 """Label of a position whose next-token prediction is not trained on."""
@@ -34,8 +35,41 @@ class ImageSpan:
     """How the picture's visual tokens lie, where they still lie on a grid."""
     num_frames: int = 1
     """Temporal slices of a clip; 1 for a still picture."""
+    tiles: Tiles | None = None
+    """How a picture was cut; None for one that was not."""
+    offsets: tuple[int, ...] | None = None
+    """Where text stands between the tiles of a picture: the position of every reserved slot,
+    counted from `start`. None for slots in one run."""
+    seconds_per_frame: float | None = None
+    """Time between two slices of a clip; None for a still picture."""
     sample_id: str = ""
     """Names the sample in error messages."""
+
+    @property
+    def positions(self) -> Sequence[int]:
+        """Of every reserved slot, in order."""
+        if self.offsets is None:
+            return range(self.start, self.start + self.num_slots)
+        return [self.start + offset for offset in self.offsets]
+
+    @property
+    def stop(self) -> int:
+        """The position behind the last reserved slot."""
+        return self.start + (self.num_slots if self.offsets is None else self.offsets[-1] + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisualLabels:
+    """What each visual token of a picture shows, where that is known."""
+
+    words: Int[Tensor, "visual slot word"]
+    """Token ids. The words of the first slot say what thing is seen, in no order; each further
+    slot holds one letter, in reading order. IGNORED where there are fewer."""
+    weights: Float[Tensor, "visual slot"]
+    """How much each slot counts; 0 where it is not asked."""
+    edges: Float[Tensor, "visual 4"]
+    """Left, top, right, bottom of that thing from the middle of the token's cell, in cells; not a
+    number where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +81,12 @@ class ModelInputs:
     """False on padding."""
     position_ids: PositionIds
     images: tuple[Tensor, ...] = ()
-    """Per picture or clip, in order of appearance: pixels `channel height width`, or
-    `slice frame channel height width`; or cached features, see `images_are_features`."""
+    """Per picture or clip, in order of appearance: pixels `channel height width`, of a picture
+    cut into tiles `tile channel height width`, of a clip `slice frame channel height width`; or
+    cached features, see `images_are_features`."""
     images_are_features: bool = False
-    """True when `images` holds frozen vision features, `row col vision_dim` or
-    `slice row col vision_dim`, not pixels."""
+    """True when `images` holds frozen vision features, `row col vision_dim`, or
+    `slice row col vision_dim` of clips and of tiles, not pixels."""
     spans: tuple[ImageSpan, ...] = ()
     """Per picture of `images`, where it stands."""
     labels: Int[Tensor, "batch token"] | None = None

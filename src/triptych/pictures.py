@@ -1,6 +1,7 @@
 """Pictures and clips as a model takes them: opened, resized, in its colour scale.
 
     picture  ->  channel height width
+                 tile channel height width, where the model sees a picture in tiles
     clip     ->  slice frame channel height width, frames of one size
 
 A slice is as many frames as one patch of the vision panel spans (two in Qwen2-VL, one where the
@@ -9,7 +10,7 @@ panel knows no time); it becomes as many visual tokens as a picture of that size
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from einops import rearrange
@@ -23,13 +24,20 @@ from triptych.media import (
     Limits,
     NativeResizeConfig,
     Picture,
+    PicturePolicy,
     PixelConfig,
     ResizeConfig,
+    TilingConfig,
     Transform,
+    cut,
     open_clip,
     open_image,
+    seen_whole,
     to_pixels,
 )
+from triptych.shapes import Tiles
+
+Policy = TypeVar("Policy", bound=PicturePolicy)
 
 VISUAL_PARTS = ("image", "video")
 """Types of the parts of a message that become visual tokens."""
@@ -40,21 +48,26 @@ class EncodedImage:
     """One picture or clip as the model takes it."""
 
     pixels: Tensor
-    """`channel height width`, of a clip `slice frame channel height width`; or cached features
-    `row col vision_dim`, of a clip `slice row col vision_dim`, see `is_features`."""
+    """`channel height width`, of a picture in tiles `tile channel height width`, of a clip
+    `slice frame channel height width`; or cached features `row col vision_dim`, of tiles or a clip
+    with one more axis in front, see `is_features`."""
 
     height: int
-    """Size in pixels after resizing."""
+    """Size in pixels after resizing, of a picture in tiles that of a tile."""
     width: int
+    tiles: Tiles | None = None
+    """How the picture was cut; None for one that was not."""
     is_features: bool = False
     """True when `pixels` holds what the frozen vision panel already made of them."""
     original_height: int | None = None
     """Size in pixels before resizing, which boxes and points refer to; None where not recorded."""
     original_width: int | None = None
+    seconds_per_slice: float | None = None
+    """Of a clip, time between the beginnings of two slices."""
 
     @property
     def is_clip(self) -> bool:
-        return self.pixels.ndim > 3
+        return self.tiles is None and self.pixels.ndim > 3
 
     @property
     def num_slices(self) -> int:
@@ -88,7 +101,7 @@ class PictureEncoder:
 
     def __init__(
         self,
-        resize: ResizeConfig,
+        resize: PicturePolicy,
         clips: ClipConfig,
         model: VLMConfig,
         limits: Limits | None = None,
@@ -135,9 +148,22 @@ class PictureEncoder:
 
         `min_pixels` and `max_pixels` are bounds of its area instead of the configuration's.
         """
-        resize = with_pixels(self.resize, min_pixels, max_pixels)
-        resized, transform = resize.apply(self.open(source))
+        resize, picture = with_pixels(self.resize, min_pixels, max_pixels), self.open(source)
+        if isinstance(resize, TilingConfig):
+            return self._encode_tiles(resize, picture)
+        resized, transform = resize.apply(picture)
         return _encoded(to_pixels(resized, self.colours), transform)
+
+    def _encode_tiles(self, policy: TilingConfig, picture: Picture) -> EncodedImage:
+        images, _ = cut(policy, picture)
+        return EncodedImage(
+            pixels=torch.stack([to_pixels(image, self.colours) for image in images]),
+            height=policy.tile_size,
+            width=policy.tile_size,
+            tiles=policy.tiles(picture.height, picture.width),
+            original_height=picture.height,
+            original_width=picture.width,
+        )
 
     def encode_clip(
         self,
@@ -153,7 +179,7 @@ class PictureEncoder:
 
         A `Clip` has been sampled already and is taken whole, unless `fps` or `max_frames` is
         given. `min_pixels` and `max_pixels` are bounds of a frame's area; whatever they say, all
-        slices together stay within the configuration's budget.
+        slices together stay within the configuration's budget. Frames are not cut into tiles.
         """
         if not isinstance(source, Clip):
             fps, max_frames = fps or self.clips.fps, max_frames or self.clips.max_frames
@@ -165,6 +191,8 @@ class PictureEncoder:
             limits=self.clip_limits,
         ).padded(self.frames_per_slice)
         resize = with_pixels(self.resize, min_pixels, max_pixels)
+        if isinstance(resize, TilingConfig):
+            resize = seen_whole(resize)
         resize = self._within_budget(resize, len(clip.frames), max_pixels is not None)
         resized = [
             resize.apply(Picture(frame, frame.width, frame.height, clip.source))
@@ -175,7 +203,8 @@ class PictureEncoder:
             "(slice frame) channel height width -> slice frame channel height width",
             frame=self.frames_per_slice,
         )
-        return _encoded(slices, resized[0][1])
+        encoded = _encoded(slices, resized[0][1])
+        return replace(encoded, seconds_per_slice=self.frames_per_slice / clip.fps)
 
     def _within_budget(self, resize: ResizeConfig, num_frames: int, is_asked: bool) -> ResizeConfig:
         """The policy for each frame of a clip, so that all of them fit into the budget."""
@@ -189,12 +218,12 @@ class PictureEncoder:
 
 
 def with_pixels(
-    resize: ResizeConfig, min_pixels: int | None, max_pixels: int | None
-) -> ResizeConfig:
+    resize: Policy, min_pixels: int | None, max_pixels: int | None
+) -> Policy | NativeResizeConfig:
     """The resize policy with another pixel budget; a bound that is not given yields to the other.
 
     Raises:
-        ConfigError: the policy gives all pictures one size, or the bounds leave no room.
+        ConfigError: the policy leaves no such choice, or the bounds leave no room.
     """
     if min_pixels is None and max_pixels is None:
         return resize

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
+from triptych.connector import AnyResConfig
 from triptych.errors import ConfigError, TokenError
 from triptych.fusion.vlm import VLMConfig
 from triptych.inputs import ModelInputs
-from triptych.media import ClipLimits, Limits, Picture, ResizeConfig
+from triptych.media import ClipLimits, Limits, Picture, PicturePolicy
 from triptych.pictures import (
     VISUAL_PARTS,
     ClipConfig,
@@ -27,6 +28,7 @@ from triptych.pictures import (
     with_pixels,
 )
 from triptych.sequences import Branches, Sample, assemble, collate, share_beginning
+from triptych.shapes import Tiles
 from triptych.text import (
     ChatTemplate,
     CoordinateFormat,
@@ -34,6 +36,7 @@ from triptych.text import (
     Piece,
     Segment,
     Tokenizer,
+    TileTextConfig,
     check_messages,
     located,
 )
@@ -57,8 +60,8 @@ where the model takes pictures at their own size, a video `fps`, `max_frames` an
 class ProcessorConfig:
     """How messages become inputs for one model; saved in its folder."""
 
-    resize: ResizeConfig
-    """What happens to a picture's size and shape."""
+    resize: PicturePolicy
+    """What happens to a picture's size and shape, and whether it is cut into tiles."""
 
     template: ChatTemplate
     """How a conversation becomes text."""
@@ -67,6 +70,9 @@ class ProcessorConfig:
     """How boxes and points are written; None for a model that does not know any."""
 
     clips: ClipConfig = ClipConfig()
+    tile_text: TileTextConfig | None = None
+    """What is written around the tiles of a picture; None for nothing."""
+
     """How much of a clip is looked at."""
 
     max_tokens: int = 2048
@@ -89,11 +95,17 @@ class Processor:
         """`max_pixels` is the most a picture may have, instead of what `config.resize` says.
 
         Raises:
-            ConfigError: the tokenizer is larger than the model, or `max_pixels` is given and all
-                pictures are resized to one size.
+            ConfigError: the tokenizer is larger than the model; or `max_pixels` is given and all
+                pictures are resized to one size or cut into tiles; or words stand around tiles
+                that the connector puts together again.
             TokenError: the tokenizer lacks a special token.
         """
         resize = with_pixels(config.resize, None, max_pixels)
+        if config.tile_text is not None and isinstance(model.connector, AnyResConfig):
+            raise ConfigError(
+                "tile_text stands between the tiles of a picture, but an AnyRes connector puts "
+                "them together again; leave one of them out"
+            )
         self.config = replace(config, resize=resize)
         self.model = model
         self.tokenizer = tokenizer
@@ -288,8 +300,14 @@ def image_parts(messages: Sequence[Message]) -> list[Mapping[str, Any]]:
 
 
 def ask_about(images: Sequence[object], text: str = "") -> list[Message]:
+            around=None if self.config.tile_text is None else self._around,
     """One user turn: the pictures first, then the text if there is any."""
     content: list[dict[str, object]] = [{"type": "image", "image": image} for image in images]
+    def _around(self, tiles: Tiles) -> list[list[int]]:
+        """What is written around the tiles of a picture."""
+        assert self.config.tile_text is not None
+        return self.config.tile_text.around(tiles, self.tokenizer)
+
     if text:
         content.append({"type": "text", "text": text})
     return [{"role": "user", "content": content}]

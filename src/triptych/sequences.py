@@ -7,7 +7,7 @@ and each conversation goes on from there in a branch of its own, which the other
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,6 +21,7 @@ from triptych.inputs import IGNORED, PREFIX_BRANCH, ImageSpan, ModelInputs
 from triptych.language import RotaryConfig
 from triptych.nn.rotary import multimodal_positions
 from triptych.pictures import EncodedImage
+from triptych.shapes import Tiles
 from triptych.text import ImagePiece, Piece, TextPiece
 
 
@@ -48,6 +49,10 @@ Branches = Sequence[Sequence[Piece]]
 
 def share_beginning(conversations: Sequence[Sequence[Piece]]) -> Branches:
     """The longest beginning that all conversations have, then what each adds to it.
+Around = Callable[[Tiles], list[list[int]]]
+"""What is written in front of each tile of a picture and behind the last, as token ids."""
+
+
 
     Compared token by token; a picture's slots are one. The beginning ends before the first token
     that is to be learned, because that is learned once in every conversation.
@@ -126,8 +131,10 @@ def assemble(
     sample_id: str = "",
 ) -> Sample:
     """One sequence of all branches, with room for the pictures, cut to `max_tokens`.
+    around: Around | None = None,
 
-    `slot_ids` are the tokens that reserve the room, of a picture and of a clip.
+    `slot_ids` are the tokens that reserve the room, of a picture and of a clip; `around` what is
+    written around the tiles of a picture.
 
     Raises:
         TokenError: there are more or fewer pictures than slots, or cutting the end of the sequence
@@ -150,7 +157,8 @@ def assemble(
                 image = images[piece.image_index]
                 span = _span(model, image, len(token_ids), sample_id)
                 spans.append(span)
-                ids, is_answer = [slot_ids[image.is_clip]] * span.num_slots, False
+                is_answer = False
+                ids, span = _with_slots(span, slot_ids[image.is_clip], around)
             else:
                 ids, is_answer = piece.token_ids, piece.is_answer
             token_ids += ids
@@ -224,15 +232,35 @@ def _span(model: VLMConfig, image: EncodedImage, start: int, sample_id: str) -> 
     return ImageSpan(
         batch_index=0,
         start=start,
-        num_slots=model.num_slots(image.height, image.width, image.num_slices),
-        token_grid=model.token_grid(image.height, image.width),
+        num_slots=model.num_slots(image.height, image.width, image.num_slices, image.tiles),
+        token_grid=None if image.tiles else model.token_grid(image.height, image.width),
         num_frames=image.num_slices,
         sample_id=sample_id,
     )
+        seconds_per_frame=image.seconds_per_slice,
+        tiles=image.tiles,
 
 
 def _positions(
     model: VLMConfig, lengths: Sequence[int], spans: Sequence[ImageSpan]
+def _with_slots(
+    span: ImageSpan, slot_id: int, around: Around | None
+) -> tuple[list[int], ImageSpan]:
+    """The slots of a picture with the words around its tiles, and where the slots now stand."""
+    if span.tiles is None or around is None:
+        return [slot_id] * span.num_slots, span
+    first, *others = around(span.tiles)
+    share = span.num_slots // span.tiles.num_tiles
+    ids: list[int] = []
+    offsets: list[int] = []
+    for behind in others:
+        offsets += range(len(ids), len(ids) + share)
+        ids += [slot_id] * share + behind
+    is_one_run = len(offsets) == offsets[-1] + 1
+    start = span.start + len(first)
+    return first + ids, replace(span, start=start, offsets=None if is_one_run else tuple(offsets))
+
+
 ) -> Int[Tensor, "*axis token"]:
     """Positions count up along the beginning and go on behind it anew in every branch."""
     prefix = _prefix_positions(model, lengths[0], spans)
@@ -264,7 +292,7 @@ def _fit(sample: Sample, max_tokens: int) -> Sample:
         f"{_named(sample.sample_id)} takes {len(sample.token_ids)} tokens, "
         f"{excess} more than {max_tokens}"
     )
-    if any(span.start + span.num_slots > max_tokens for span in sample.spans):
+    if any(span.stop > max_tokens for span in sample.spans):
         raise TokenError(
             f"{problem}, and a picture would be cut; use a smaller picture or fewer turns"
         )

@@ -33,7 +33,7 @@ from triptych.errors import ConfigError
 from triptych.fusion.splice import SpliceConfig
 from triptych.fusion.vlm import VLMConfig
 from triptych.language import DecoderConfig, RotaryConfig
-from triptych.media import NativeResizeConfig, ResizeConfig
+from triptych.media import NativeResizeConfig, ResizeConfig, TilingConfig
 from triptych.vision import ViTConfig
 
 TITLE, CLASS, KIND = "LLaVA", "LlavaForConditionalGeneration", "llava"
@@ -141,7 +141,7 @@ def _parts(architecture: Architecture) -> _Parts | None:
         or not isinstance(model.fusion, SpliceConfig)
         or not isinstance(language.positions, RotaryConfig)
         or language.positions.mrope_sections is not None
-        or isinstance(architecture.processor.resize, NativeResizeConfig)
+        or isinstance(architecture.processor.resize, NativeResizeConfig | TilingConfig)
     ):
         return None
     return _Parts(vision, connector, language)

@@ -15,6 +15,7 @@ from triptych.errors import ConfigError
 from triptych.media import (
     FixedResizeConfig,
     PadToSquareConfig,
+    PicturePolicy,
     ResizeConfig,
     ShortestEdgeCropConfig,
 )
@@ -59,7 +60,7 @@ def read_resize(pixels: Section) -> ResizeConfig:
     return ShortestEdgeCropConfig(size=side, interpolation=interpolation)
 
 
-def write_resize(resize: ResizeConfig, vision: ViTConfig) -> dict[str, Any]:
+def write_resize(resize: PicturePolicy, vision: ViTConfig) -> dict[str, Any]:
     """The picture settings of a model that looks at all pictures in one size.
 
     Raises:
@@ -75,7 +76,9 @@ def write_resize(resize: ResizeConfig, vision: ViTConfig) -> dict[str, Any]:
             pads = isinstance(resize, PadToSquareConfig)
             kind = "LlavaImageProcessor" if pads else "CLIPImageProcessor"
         case _:
-            raise ConfigError("this layout has no settings for pictures at their own size")
+            raise ConfigError(
+                "this layout has no settings for pictures at their own size or in tiles"
+            )
     return {
         "image_processor_type": kind,
         "do_convert_rgb": True,

@@ -3,7 +3,7 @@
 from triptych.architectures.published_family import PublishedFamily
 from triptych.checkpoint.model_folder import LoadedModel
 from triptych.fusion.vlm import VLMConfig
-from triptych.media import NativeResizeConfig, ResizeConfig
+from triptych.media import NativeResizeConfig, PicturePolicy, TilingConfig
 
 _CARD = """\
 ---
@@ -79,7 +79,7 @@ def model_card(loaded: LoadedModel, family: PublishedFamily) -> str:
     )
 
 
-def _about_pictures(resize: ResizeConfig, model: VLMConfig) -> tuple[str, str]:
+def _about_pictures(resize: PicturePolicy, model: VLMConfig) -> tuple[str, str]:
     """What happens to a picture, and how many tokens it becomes."""
     if isinstance(resize, NativeResizeConfig):
         factor = resize.factor
@@ -87,6 +87,13 @@ def _about_pictures(resize: ResizeConfig, model: VLMConfig) -> tuple[str, str]:
             f"brought to sides in steps of {factor}, {resize.min_pixels:,} to "
             f"{resize.max_pixels:,} pixels",
             f"one for {factor} x {factor} pixels",
+        )
+    if isinstance(resize, TilingConfig):
+        side, tiles = resize.tile_size, resize.tiles(768, 1024)
+        count = model.num_visual_tokens(side, side, tiles)
+        return (
+            f"cut into tiles of {side} x {side} pixels, with one that shows the whole",
+            f"{count:,} for 1024 x 768 pixels, which are {tiles.num_tiles} tiles",
         )
     height, width = resize.target_size(1, 1)
     return f"brought to {width} x {height} pixels", f"{model.num_visual_tokens(height, width):,}"

@@ -96,7 +96,7 @@ def splice(
         return embeddings
     device = embeddings.device
     rows = torch.cat([torch.full((s.num_slots,), s.batch_index) for s in spans])
-    positions = torch.cat([torch.arange(s.start, s.start + s.num_slots) for s in spans])
+    positions = torch.cat([torch.tensor(s.positions, dtype=torch.long) for s in spans])
     tokens = torch.cat(list(visual)).to(embeddings.dtype)
     return embeddings.index_put((rows.to(device), positions.to(device)), tokens)
 

@@ -16,13 +16,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from triptych.connector import Connector, ConnectorConfig
+from triptych.connector import AnyRes, AnyResConfig, Connector, ConnectorConfig
 from triptych.fusion.gated import Gated, GatedConfig, GatedMemory
 from triptych.fusion.splice import Splice, SpliceConfig
 from triptych.inputs import ModelInputs
 from triptych.language import Decoder, LanguageConfig
 from triptych.nn.cache import KVCache
-from triptych.shapes import Embeddings, Grid, Logits, PositionIds, TokenIds, VisionFeatures
+from triptych.shapes import (
+    Embeddings,
+    Grid,
+    Logits,
+    PositionIds,
+    Tiles,
+    TokenIds,
+    VisionFeatures,
+)
 from triptych.vision import Vision, VisionConfig, ViTConfig
 
 FusionConfig = SpliceConfig | GatedConfig
@@ -51,17 +59,24 @@ class VLMConfig:
         """Frames of a clip that the vision panel takes as one picture."""
         return self.vision.temporal_patch_size if isinstance(self.vision, ViTConfig) else 1
 
-    def num_visual_tokens(self, height: int, width: int) -> int:
-        """Visual tokens such a picture becomes."""
-        return self.connector.num_tokens(self.patch_grid(height, width))
+    def num_visual_tokens(self, height: int, width: int, tiles: Tiles | None = None) -> int:
+        """Visual tokens such a picture becomes, or one cut into tiles of that size."""
+        grid = self.patch_grid(height, width)
+        if tiles is None:
+            return self.connector.num_tokens(grid)
+        if isinstance(self.connector, AnyResConfig):
+            return self.connector.num_tokens_of_tiles(grid, tiles)
+        return tiles.num_tiles * self.connector.num_tokens(grid)
 
     def token_grid(self, height: int, width: int) -> Grid | None:
-        """How these tokens lie, where they still lie on a grid."""
+        """How the tokens of a picture that is not cut lie, where they still lie on a grid."""
         return self.connector.token_grid(self.patch_grid(height, width))
 
-    def num_slots(self, height: int, width: int, num_slices: int = 1) -> int:
+    def num_slots(
+        self, height: int, width: int, num_slices: int = 1, tiles: Tiles | None = None
+    ) -> int:
         """Positions of the sequence that such a picture takes, or a clip of so many slices."""
-        return self.fusion.num_slots(num_slices * self.num_visual_tokens(height, width))
+        return self.fusion.num_slots(num_slices * self.num_visual_tokens(height, width, tiles))
 
     def build(self) -> "VLM":
         """The model with fresh weights (on the current default device, `meta` included)."""
@@ -117,16 +132,19 @@ class VLM(nn.Module):
     def encode(self, inputs: ModelInputs) -> list[Float[Tensor, "_visual visual_dim"]]:
         """Visual tokens of each picture, in order of appearance; those of a clip in order of time.
 
-        Pictures of one shape, the slices of clips among them, go through the panels together.
+        Pictures of one shape, slices of clips and tiles of pictures among them, go through the
+        panels together.
         """
         encoded: list[Tensor] = [torch.empty(0)] * len(inputs.images)
-        slices = [_slices(image, inputs.images_are_features) for image in inputs.images]
+        slices = [_slices(image) for image in inputs.images]
         for indexes in _equal_shapes(slices):
             stacked = torch.cat([slices[index] for index in indexes])
-            tokens = self.connector(self._features(stacked, inputs.images_are_features))
+            features = self._features(stacked, inputs.images_are_features)
+            tokens = self.connector(features)
             own = torch.split(tokens, [len(slices[index]) for index in indexes])
             for index, of_image in zip(indexes, own, strict=True):
-                encoded[index] = of_image.flatten(0, 1)
+                tiles = inputs.spans[index].tiles if index < len(inputs.spans) else None
+                encoded[index] = self.join(of_image, features.grid, tiles)
         return encoded
 
     def _features(self, stacked: Tensor, are_features: bool) -> VisionFeatures:
@@ -136,12 +154,24 @@ class VLM(nn.Module):
         return VisionFeatures(cells, cells.new_zeros(len(cells), 0, cells.shape[-1]))
 
 
-def _slices(image: Tensor, is_features: bool) -> Tensor:
-    """A picture, or the slices of a clip, on an axis of their own; see `ModelInputs.images`."""
+def _slices(image: Tensor) -> Tensor:
+    """A picture, its tiles, or the slices of a clip, on an axis of their own; see
+    `ModelInputs.images`."""
+    def join(
+        self, tokens: Float[Tensor, "_slice visual visual_dim"], grid: Grid, tiles: Tiles | None
+    ) -> Float[Tensor, "_visual visual_dim"]:
+        """Visual tokens of one picture or clip, made of those of its tiles or slices.
+
+        `grid` is how the patches of each lie.
+        """
+        if tiles is not None and isinstance(self.connector, AnyRes):
+            return self.connector.join(tokens, grid, tiles)
+        return tokens.flatten(0, 1)
+
     if image.ndim == 3:
         return image[None]
     # A slice of one frame is a picture.
-    return image if is_features or image.shape[1] > 1 else image[:, 0]
+    return image[:, 0] if image.ndim == 5 and image.shape[1] == 1 else image
 
 
 def _equal_shapes(images: Sequence[Tensor]) -> list[list[int]]:

@@ -17,6 +17,7 @@ __all__ = [
     "FLAMINGO",
     "PLAIN_CAPTION",
     "QWEN2_VL",
+from triptych.text.tiles import TileTextConfig
     "QWEN2_VL_SPECIALS",
     "VICUNA",
     "ChatTemplate",
@@ -34,3 +35,4 @@ __all__ = [
     "check_messages",
     "located",
 ]
+    "TileTextConfig",

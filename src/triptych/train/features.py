@@ -136,7 +136,10 @@ def _write_features(
 
 
 def _pixels(processor: Processor, paths: Sequence[Path]) -> Tensor:
-    images = [processor.encode_image(path).pixels for path in paths]
+    encoded = [processor.encode_image(path) for path in paths]
+    if any(each.tiles is not None for each in encoded):
+        raise DataError("features of tiles are not kept; use a policy that does not cut pictures")
+    images = [each.pixels for each in encoded]
     if len({image.shape for image in images}) > 1:
         raise DataError("resized pictures differ in size; use a fixed resize policy")
     return torch.stack(images)

@@ -4,13 +4,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from einops import rearrange
+from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from triptych.architectures import Architecture, find_architecture
 from triptych.checkpoint.layouts import open_architecture
 from triptych.errors import UsageError
 from triptych.media import overlay_heatmap
+from triptych.shapes import Tiles
 from triptych.tasks import find_model, load
 from triptych.xray.anatomy import Anatomy, anatomy
 from triptych.xray.walk import Walk, walk
@@ -77,17 +81,30 @@ def _read_size(size: str) -> tuple[int, int]:
 def draw_patch_norms(model: str, picture: Path, out: Path) -> Path:
     """Draw how large each patch's feature is over what the model sees of the picture.
 
-    Outliers show as single cells. A picture that is padded or cropped first is drawn so.
+    Outliers show as single cells. A picture that is padded or cropped first is drawn so; of one
+    that is cut into tiles, the grid of tiles.
     """
     assistant = load(model)
     opened = assistant.processor.open(picture)
     encoded = assistant.processor.encode_image(opened)
     resized, _ = assistant.processor.config.resize.apply(opened)
     with torch.inference_mode():
-        cells = assistant.model.vision(encoded.pixels[None]).cells[0]
-        norms = cells.square().sum(dim=-1).sqrt()
+        is_cut = encoded.tiles is not None
+        pixels = encoded.pixels if is_cut else encoded.pixels[None]
+        norms = assistant.model.vision(pixels).cells.square().sum(dim=-1).sqrt()
+    norms = laid_out(norms, encoded.tiles)
     overlay_heatmap(resized, norms.cpu().numpy()).save(out)
     return out
+
+
+def laid_out(
+    numbers: Float[Tensor, "_tile row col"], tiles: Tiles | None
+) -> Float[Tensor, "_row _col"]:
+    """A number a patch, of one picture or of all tiles of its grid together."""
+    if tiles is None or not tiles.rows:
+        return numbers[0]
+    grid = numbers[1:] if tiles.overview == "first" else numbers[:-1]
+    return rearrange(grid, "(row col) y x -> (row y) (col x)", row=tiles.rows)
 
 
 def print_report(report: Report) -> None:
@@ -114,8 +131,10 @@ def _print_walk(console: Console, walk: Walk) -> None:
         table.add_row(step.name, " x ".join(map(str, step.shape)), step.meaning)
     console.print(table)
     (height, width), (new_height, new_width) = walk.original, walk.resized
+    in_tiles = f" in {walk.num_tiles} tiles" if walk.num_tiles > 1 else ""
     console.print(
-        f"a picture of {width} x {height} pixels is seen at {new_width} x {new_height}, becomes "
+        f"a picture of {width} x {height} pixels is seen at {new_width} x {new_height}{in_tiles}, "
+        "becomes "
         f"{walk.num_visual_tokens} visual tokens and takes {walk.num_slots} positions: "
         f"{walk.cache_bytes / 1e6:.2f} MB of key-value cache in float32"
     )

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from triptych.fusion.vlm import VLM, VLMConfig
+from triptych.media import TilingConfig
 from triptych.nn.block import Block
 from triptych.processor import ProcessorConfig
+from triptych.shapes import Tiles
 from triptych.xray.anatomy import build_on_meta
 
 
@@ -30,7 +32,9 @@ class Walk:
     original: tuple[int, int]
     """Height and width as given, in pixels."""
     resized: tuple[int, int]
-    """Height and width that the vision panel sees."""
+    """Height and width that the picture is given, in tiles those of all tiles of the grid."""
+    num_tiles: int
+    """Pictures that the vision panel sees; 1 unless the model cuts pictures into tiles."""
     num_visual_tokens: int
     num_slots: int
     """Positions of the sequence that the picture takes."""
@@ -49,15 +53,20 @@ def walk(
     bytes_per_number: int = 4,
 ) -> Walk:
     """Follow a picture of that size through the model, without weights or pixels."""
-    resized = processor.resize.target_size(height, width)
-    num_slots = model.num_slots(*resized)
+    policy = processor.resize
+    resized = seen = policy.target_size(height, width)
+    tiles = None
+    if isinstance(policy, TilingConfig):
+        tiles, seen = policy.tiles(height, width), (policy.tile_size, policy.tile_size)
+    num_slots = model.num_slots(*seen, tiles=tiles)
     built = build_on_meta(model)
     with torch.device("meta"), torch.inference_mode(), _skimmed(built):
-        steps = _steps(built, resized, num_slots + num_text_tokens)
+        steps = _steps(built, seen, tiles, num_slots + num_text_tokens)
     return Walk(
         original=(height, width),
         resized=resized,
-        num_visual_tokens=model.num_visual_tokens(*resized),
+        num_tiles=1 if tiles is None else tiles.num_tiles,
+        num_visual_tokens=model.num_visual_tokens(*seen, tiles),
         num_slots=num_slots,
         cache_bytes=num_slots * cache_bytes_per_token(model, bytes_per_number),
         steps=steps,
@@ -88,16 +97,22 @@ def _unchanged(hidden: Tensor, **_: object) -> Tensor:
     return hidden
 
 
-def _steps(model: VLM, resized: tuple[int, int], num_tokens: int) -> tuple[Step, ...]:
-    pixels = torch.empty(1, 3, *resized)
-    steps = [_step("pixels", pixels, "picture, channel, height, width")]
+def _steps(
+    model: VLM, seen: tuple[int, int], tiles: Tiles | None, num_tokens: int
+) -> tuple[Step, ...]:
+    pixels = torch.empty(1 if tiles is None else tiles.num_tiles, 3, *seen)
+    seen_as = "picture" if tiles is None else "tile"
+    steps = [_step("pixels", pixels, f"{seen_as}, channel, height, width")]
     steps += _vision_steps(model.vision.intermediates(pixels))
     features = model.vision(pixels)
     steps.append(_step("vision: cells", features.cells, "what the connector reads"))
     if features.prefix.shape[1]:
         steps.append(_step("vision: prefix", features.prefix, "class token, in front of the cells"))
     visual = model.connector(features)
-    steps.append(_step("connector", visual, "picture, visual tokens, width"))
+    steps.append(_step("connector", visual, f"{seen_as}, visual tokens, width"))
+    if tiles is not None:
+        joined = model.join(visual, features.grid, tiles)
+        steps.append(_step("all tiles", joined, "visual tokens, width"))
     embeddings = torch.empty(1, num_tokens, model.language.config.dim)
     steps.append(_step("sequence", embeddings, "batch, slots and text, width"))
     ids = torch.zeros(1, num_tokens, dtype=torch.long)
