@@ -14,6 +14,12 @@ from triptych.architectures.flamingo import (
 from triptych.architectures.llava import llava_1_5_7b, llava_1_5_debug, llava_7b, llava_debug
 from triptych.architectures.mini import mini
 from triptych.architectures.minivlm import minivlm, minivlm_debug
+from triptych.architectures.qwen2_5_vl import (
+    qwen2_5_vl_3b,
+    qwen2_5_vl_7b,
+    qwen2_5_vl_72b,
+    qwen2_5_vl_debug,
+)
 from triptych.architectures.qwen2_vl import (
     qwen2_vl_2b,
     qwen2_vl_7b,
@@ -38,6 +44,10 @@ ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
         mini,
         minivlm,
         minivlm_debug,
+        qwen2_5_vl_3b,
+        qwen2_5_vl_72b,
+        qwen2_5_vl_7b,
+        qwen2_5_vl_debug,
         qwen2_vl_2b,
         qwen2_vl_72b,
         qwen2_vl_7b,
