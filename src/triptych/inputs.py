@@ -35,8 +35,6 @@ class ImageSpan:
     """How the picture's visual tokens lie, where they still lie on a grid."""
     num_frames: int = 1
     """Temporal slices of a clip; 1 for a still picture."""
-    seconds_per_frame: float | None = None
-    """Time between two slices of a clip; None for a still picture."""
     tiles: Tiles | None = None
     """How a picture was cut; None for one that was not."""
     offsets: tuple[int, ...] | None = None

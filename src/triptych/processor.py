@@ -35,8 +35,8 @@ from triptych.text import (
     Part,
     Piece,
     Segment,
-    Tokenizer,
     TileTextConfig,
+    Tokenizer,
     check_messages,
     located,
 )
@@ -69,10 +69,10 @@ class ProcessorConfig:
     coordinates: CoordinateFormat | None = None
     """How boxes and points are written; None for a model that does not know any."""
 
-    clips: ClipConfig = ClipConfig()
     tile_text: TileTextConfig | None = None
     """What is written around the tiles of a picture; None for nothing."""
 
+    clips: ClipConfig = ClipConfig()
     """How much of a clip is looked at."""
 
     max_tokens: int = 2048
@@ -100,12 +100,12 @@ class Processor:
                 that the connector puts together again.
             TokenError: the tokenizer lacks a special token.
         """
-        resize = with_pixels(config.resize, None, max_pixels)
         if config.tile_text is not None and isinstance(model.connector, AnyResConfig):
             raise ConfigError(
                 "tile_text stands between the tiles of a picture, but an AnyRes connector puts "
                 "them together again; leave one of them out"
             )
+        resize = with_pixels(config.resize, None, max_pixels)
         self.config = replace(config, resize=resize)
         self.model = model
         self.tokenizer = tokenizer
@@ -285,7 +285,13 @@ class Processor:
             slot_ids=(self.image_id, self.video_id),
             max_tokens=self.config.max_tokens,
             sample_id=sample_id,
+            around=None if self.config.tile_text is None else self._around,
         )
+
+    def _around(self, tiles: Tiles) -> list[list[int]]:
+        """What is written around the tiles of a picture."""
+        assert self.config.tile_text is not None
+        return self.config.tile_text.around(tiles, self.tokenizer)
 
 
 def image_parts(messages: Sequence[Message]) -> list[Mapping[str, Any]]:
@@ -300,14 +306,8 @@ def image_parts(messages: Sequence[Message]) -> list[Mapping[str, Any]]:
 
 
 def ask_about(images: Sequence[object], text: str = "") -> list[Message]:
-            around=None if self.config.tile_text is None else self._around,
     """One user turn: the pictures first, then the text if there is any."""
     content: list[dict[str, object]] = [{"type": "image", "image": image} for image in images]
-    def _around(self, tiles: Tiles) -> list[list[int]]:
-        """What is written around the tiles of a picture."""
-        assert self.config.tile_text is not None
-        return self.config.tile_text.around(tiles, self.tokenizer)
-
     if text:
         content.append({"type": "text", "text": text})
     return [{"role": "user", "content": content}]

@@ -47,12 +47,12 @@ Branches = Sequence[Sequence[Piece]]
 """The shared beginning, then what each conversation adds to it; a plain sequence is one entry."""
 
 
-def share_beginning(conversations: Sequence[Sequence[Piece]]) -> Branches:
-    """The longest beginning that all conversations have, then what each adds to it.
 Around = Callable[[Tiles], list[list[int]]]
 """What is written in front of each tile of a picture and behind the last, as token ids."""
 
 
+def share_beginning(conversations: Sequence[Sequence[Piece]]) -> Branches:
+    """The longest beginning that all conversations have, then what each adds to it.
 
     Compared token by token; a picture's slots are one. The beginning ends before the first token
     that is to be learned, because that is learned once in every conversation.
@@ -129,9 +129,9 @@ def assemble(
     slot_ids: tuple[int, int],
     max_tokens: int,
     sample_id: str = "",
+    around: Around | None = None,
 ) -> Sample:
     """One sequence of all branches, with room for the pictures, cut to `max_tokens`.
-    around: Around | None = None,
 
     `slot_ids` are the tokens that reserve the room, of a picture and of a clip; `around` what is
     written around the tiles of a picture.
@@ -156,9 +156,9 @@ def assemble(
             if isinstance(piece, ImagePiece):
                 image = images[piece.image_index]
                 span = _span(model, image, len(token_ids), sample_id)
+                ids, span = _with_slots(span, slot_ids[image.is_clip], around)
                 spans.append(span)
                 is_answer = False
-                ids, span = _with_slots(span, slot_ids[image.is_clip], around)
             else:
                 ids, is_answer = piece.token_ids, piece.is_answer
             token_ids += ids
@@ -235,14 +235,12 @@ def _span(model: VLMConfig, image: EncodedImage, start: int, sample_id: str) -> 
         num_slots=model.num_slots(image.height, image.width, image.num_slices, image.tiles),
         token_grid=None if image.tiles else model.token_grid(image.height, image.width),
         num_frames=image.num_slices,
-        sample_id=sample_id,
-    )
         seconds_per_frame=image.seconds_per_slice,
         tiles=image.tiles,
+        sample_id=sample_id,
+    )
 
 
-def _positions(
-    model: VLMConfig, lengths: Sequence[int], spans: Sequence[ImageSpan]
 def _with_slots(
     span: ImageSpan, slot_id: int, around: Around | None
 ) -> tuple[list[int], ImageSpan]:
@@ -261,6 +259,8 @@ def _with_slots(
     return first + ids, replace(span, start=start, offsets=None if is_one_run else tuple(offsets))
 
 
+def _positions(
+    model: VLMConfig, lengths: Sequence[int], spans: Sequence[ImageSpan]
 ) -> Int[Tensor, "*axis token"]:
     """Positions count up along the beginning and go on behind it anew in every branch."""
     prefix = _prefix_positions(model, lengths[0], spans)

@@ -147,16 +147,6 @@ class VLM(nn.Module):
                 encoded[index] = self.join(of_image, features.grid, tiles)
         return encoded
 
-    def _features(self, stacked: Tensor, are_features: bool) -> VisionFeatures:
-        if not are_features:
-            return self.vision(stacked)
-        cells = stacked.to(self.language.embedding.weight.dtype)
-        return VisionFeatures(cells, cells.new_zeros(len(cells), 0, cells.shape[-1]))
-
-
-def _slices(image: Tensor) -> Tensor:
-    """A picture, its tiles, or the slices of a clip, on an axis of their own; see
-    `ModelInputs.images`."""
     def join(
         self, tokens: Float[Tensor, "_slice visual visual_dim"], grid: Grid, tiles: Tiles | None
     ) -> Float[Tensor, "_visual visual_dim"]:
@@ -168,6 +158,16 @@ def _slices(image: Tensor) -> Tensor:
             return self.connector.join(tokens, grid, tiles)
         return tokens.flatten(0, 1)
 
+    def _features(self, stacked: Tensor, are_features: bool) -> VisionFeatures:
+        if not are_features:
+            return self.vision(stacked)
+        cells = stacked.to(self.language.embedding.weight.dtype)
+        return VisionFeatures(cells, cells.new_zeros(len(cells), 0, cells.shape[-1]))
+
+
+def _slices(image: Tensor) -> Tensor:
+    """A picture, its tiles, or the slices of a clip, on an axis of their own; see
+    `ModelInputs.images`."""
     if image.ndim == 3:
         return image[None]
     # A slice of one frame is a picture.

@@ -11,13 +11,13 @@ from triptych.text.pieces import ImagePiece, Piece, TextPiece
 from triptych.text.streaming import StreamDecoder
 from triptych.text.template import ChatTemplate
 from triptych.text.templates import FLAMINGO, PLAIN_CAPTION, QWEN2_VL, QWEN2_VL_SPECIALS, VICUNA
+from triptych.text.tiles import TileTextConfig
 from triptych.text.tokenizer import Tokenizer
 
 __all__ = [
     "FLAMINGO",
     "PLAIN_CAPTION",
     "QWEN2_VL",
-from triptych.text.tiles import TileTextConfig
     "QWEN2_VL_SPECIALS",
     "VICUNA",
     "ChatTemplate",
@@ -31,8 +31,8 @@ from triptych.text.tiles import TileTextConfig
     "StreamDecoder",
     "TextPiece",
     "ThousandthsConfig",
+    "TileTextConfig",
     "Tokenizer",
     "check_messages",
     "located",
 ]
-    "TileTextConfig",
