@@ -98,6 +98,8 @@ class ModelInputs:
     """For sequences that share a beginning: 0 on the shared prefix, n on the n-th continuation.
     A continuation sees the prefix and itself, so several answers to one picture cost its tokens
     once. None means one plain sequence a row."""
+    visual_labels: tuple[VisualLabels, ...] = ()
+    """Of every picture of `images`, or empty."""
 
     def to(self, device: torch.device | str) -> "ModelInputs":
         """The same inputs on another device."""

@@ -32,6 +32,7 @@ from triptych.shapes import Tiles
 from triptych.text import (
     ChatTemplate,
     CoordinateFormat,
+    Located,
     Part,
     Piece,
     Segment,
@@ -137,6 +138,19 @@ class Processor:
     def encode_clip(self, source: object, *, fps: float | None = None) -> EncodedImage:
         """One clip, sampled and in this model's size and colour scale."""
         return self.pictures.encode_clip(source, fps=fps)
+
+    def read_places(self, text: str, width: int, height: int) -> list[Located]:
+        """Boxes and points that an answer holds, special tokens included.
+
+        The answer is about a picture of `width` x `height` pixels, in which the places are.
+
+        Raises:
+            ConfigError: this model writes no places.
+        """
+        if self.config.coordinates is None:
+            raise ConfigError("this model writes no boxes or points; look for none in its answers")
+        seen_height, seen_width = self.config.resize.target_size(height, width)
+        return self.config.coordinates.read(text, width, height, (seen_width, seen_height))
 
     # -- sequences --------------------------------------------------------------------------
 
@@ -253,8 +267,9 @@ class Processor:
                 f"a {part['type']} lies in a picture whose original size was not recorded; "
                 "encode the picture itself, or give original_height and original_width"
             )
-        thing = located(part)
-        return self.config.coordinates.write(thing, image.original_width, image.original_height)
+        width, height = image.original_width, image.original_height
+        seen = image.width, image.height
+        return self.config.coordinates.write(located(part), width, height, seen)
 
     def _images(
         self,

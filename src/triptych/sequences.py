@@ -17,7 +17,7 @@ from torch import Tensor
 
 from triptych.errors import TokenError
 from triptych.fusion.vlm import VLMConfig
-from triptych.inputs import IGNORED, PREFIX_BRANCH, ImageSpan, ModelInputs
+from triptych.inputs import IGNORED, PREFIX_BRANCH, ImageSpan, ModelInputs, VisualLabels
 from triptych.language import RotaryConfig
 from triptych.nn.rotary import multimodal_positions
 from triptych.pictures import EncodedImage
@@ -39,6 +39,8 @@ class Sample:
     spans: tuple[ImageSpan, ...]
     weights: list[float] | None = None
     """How much each label counts; None for 1 each."""
+    visual_labels: tuple[VisualLabels, ...] = ()
+    """What the visual tokens of each picture show, where that is known; or empty."""
     num_truncated: int = 0
     """Tokens cut from the end to fit `max_tokens`."""
 
@@ -281,7 +283,10 @@ def _prefix_positions(
         for span in spans
         if span.token_grid is not None
     ]
-    return multimodal_positions(length, blocks)
+    seconds = [span.seconds_per_frame for span in spans if span.token_grid is not None]
+    a_second = positions.tokens_per_second
+    steps = [1.0 if a_second is None or each is None else a_second * each for each in seconds]
+    return multimodal_positions(length, blocks, steps)
 
 
 def _fit(sample: Sample, max_tokens: int) -> Sample:
@@ -345,6 +350,7 @@ def collate(
         labels=_pad([torch.tensor(s.labels) for s in samples], shifts, length, IGNORED),
         weights=_label_weights(samples, shifts, length),
         branches=branches,
+        visual_labels=tuple(labels for sample in samples for labels in sample.visual_labels),
     )
 
 

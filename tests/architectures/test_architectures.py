@@ -25,6 +25,10 @@ NAMES = [
     "mini",
     "minivlm",
     "minivlm_debug",
+    "qwen2_5_vl_3b",
+    "qwen2_5_vl_72b",
+    "qwen2_5_vl_7b",
+    "qwen2_5_vl_debug",
     "qwen2_vl_2b",
     "qwen2_vl_72b",
     "qwen2_vl_7b",
@@ -62,6 +66,9 @@ def test_an_architecture_survives_being_written_to_a_file(name):
         ),
         ("llava_1_5_7b", {"connector": 20_979_712, "fusion": 0}),
         ("llava_7b", {"connector": 1024 * 4096 + 4096}),
+        ("qwen2_5_vl_3b", {"vision": 631_975_680, "connector": 36_708_608}),
+        ("qwen2_5_vl_7b", {"vision": 631_975_680, "connector": 44_574_464}),
+        ("qwen2_5_vl_72b", {"vision": 636_401_664, "connector": 68_172_032}),
     ],
 )
 def test_panels_have_the_published_number_of_parameters(name, panels):
@@ -76,6 +83,9 @@ def test_panels_have_the_published_number_of_parameters(name, panels):
         ("qwen2_vl_2b", 2_208_985_600),
         ("qwen2_vl_7b", 8_291_375_616),
         ("qwen2_vl_72b", 73_405_560_320),
+        ("qwen2_5_vl_3b", 3_754_622_976),
+        ("qwen2_5_vl_7b", 8_292_166_656),
+        ("qwen2_5_vl_72b", 73_410_777_344),
     ],
 )
 def test_models_have_the_published_number_of_parameters(name, total):

@@ -66,6 +66,7 @@ def test_every_debug_architecture_is_here():
         "llava_1_5_debug",
         "llava_debug",
         "minivlm_debug",
+        "qwen2_5_vl_debug",
         "qwen2_vl_debug",
     ]
 
@@ -102,6 +103,8 @@ def test_a_prompt_is_answered_in_a_batch_as_alone(debug, options):
 
 # -- clips ---------------------------------------------------------------------------------------
 
+WATCHERS = ("qwen2_vl_debug", "qwen2_5_vl_debug")
+
 # Unequal lengths and sizes, a picture behind a clip, and a clip with more slices than rows.
 WATCHED = (
     watch(clip(0, 4)),
@@ -111,9 +114,10 @@ WATCHED = (
 )
 
 
+@pytest.mark.parametrize("name", WATCHERS)
 @pytest.mark.parametrize("question", WATCHED[:3], ids=["short", "and a picture", "long"])
-def test_clips_are_answered_with_a_cache_as_without(question):
-    debug = subject("qwen2_vl_debug")
+def test_clips_are_answered_with_a_cache_as_without(question, name):
+    debug = subject(name)
     prompt = debug.prompt(question)
     answer = generate(debug.model, debug.processor, [prompt], GREEDY)[0]
     chosen, score = greedy_without_cache(debug, prompt, GREEDY.max_new_tokens)
@@ -121,9 +125,10 @@ def test_clips_are_answered_with_a_cache_as_without(question):
     assert answer.log_probability == pytest.approx(score, abs=1e-3)
 
 
+@pytest.mark.parametrize("name", WATCHERS)
 @pytest.mark.parametrize("options", [GREEDY, BEAMS], ids=["greedy", "three beams"])
-def test_clips_are_answered_in_a_batch_as_alone(options):
-    debug = subject("qwen2_vl_debug")
+def test_clips_are_answered_in_a_batch_as_alone(options, name):
+    debug = subject(name)
     prompts = [debug.prompt(question) for question in WATCHED]
     together = generate(debug.model, debug.processor, prompts, options)
     for prompt, answer in zip(prompts, together, strict=True):

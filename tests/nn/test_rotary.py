@@ -133,3 +133,15 @@ def test_text_alone_counts_up():
 def test_a_block_that_does_not_fit_is_refused(blocks):
     with pytest.raises(ShapeError, match="does not fit between token"):
         multimodal_positions(7, blocks)
+
+
+def test_time_counts_seconds_where_steps_say_so():
+    # Slices 2.5 positions apart: 0, 2, 5; the text goes on from the largest id plus one.
+    assert multimodal_positions(8, [(1, 3, 1, 2)], [2.5]).tolist() == [
+        [0, 1, 1, 3, 3, 6, 6, 7],
+        [0, 1, 1, 1, 1, 1, 1, 7],
+        [0, 1, 2, 1, 2, 1, 2, 7],
+    ]
+    assert multimodal_positions(8, [(1, 3, 1, 2)], [1.0]).equal(
+        multimodal_positions(8, [(1, 3, 1, 2)])
+    )

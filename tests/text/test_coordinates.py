@@ -6,7 +6,7 @@ import pytest
 
 from triptych.errors import ConfigError, ShapeError, TokenError
 from triptych.geometry import Box, Point
-from triptych.text import Located, Segment, ThousandthsConfig, located
+from triptych.text import Located, PixelsConfig, Segment, ThousandthsConfig, located
 
 FORMAT = ThousandthsConfig()
 LABEL, LABEL_END = "<|object_ref_start|>", "<|object_ref_end|>"
@@ -162,3 +162,64 @@ def test_malformed_places_are_refused(part, problem):
 def test_a_box_inside_out_is_refused():
     with pytest.raises(ShapeError, match="from left to right"):
         located({"type": "box", "box": [3, 2, 1, 4]})
+
+
+# -- pixels in JSON --------------------------------------------------------------------------------
+
+PIXELS = PixelsConfig()
+
+
+def test_a_box_and_a_point_in_json_drawn():
+    assert PIXELS.write(Located(box(64, 48, 320, 240)), 640, 480) == (
+        Segment('{"bbox_2d": [64, 48, 320, 240]}', True),
+    )
+    assert PIXELS.write(Located(point(64, 48), 'a "cat"'), 640, 480, (320, 960)) == (
+        Segment('{"point_2d": [32, 96], "label": "', True),
+        Segment('a \\"cat\\"', False),
+        Segment('"}', True),
+    )
+    assert PIXELS.special_tokens == ()
+
+
+def test_what_is_written_in_pixels_is_read_again():
+    draw = random.Random(0)
+    for _ in range(200):
+        width, height = draw.randint(1, 2000), draw.randint(1, 2000)
+        seen = draw.randint(1, 1500), draw.randint(1, 1500)
+        xs, ys = (sorted(draw.uniform(0, side) for _ in "12") for side in (width, height))
+        things = [
+            Located(box(xs[0], ys[0], xs[1], ys[1]), 'a {"dog"}'),
+            Located(point(xs[0], ys[0])),
+        ]
+        said = "\n".join(
+            "".join(s.text for s in PIXELS.write(t, width, height, seen)) for t in things
+        )
+        first, second = PIXELS.read(f"```json\n[{said}]```", width, height, seen)
+        assert first.label == 'a {"dog"}' and second.label == ""
+        assert first.place.left == second.place.x == pytest.approx(xs[0], abs=width / seen[0] / 2)
+        assert first.place.bottom == pytest.approx(ys[1], abs=height / seen[1] / 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "places"),
+    [
+        (
+            '[{"bbox_2d": [30, 40, 10, 20], "label": " cat "}]',
+            [Located(box(10, 20, 30, 40), "cat")],
+        ),
+        ('{"label": "x", "point_2d": [1.5, -3]} {', [Located(point(1.5, 0), "x")]),
+        ('{"bbox_2d": [0, 0, 900, 50]}', [Located(box(0, 0, 100, 50))]),
+        ('{"bbox_2d": [0, 0, 9]} {"bbox_2d": "1"} {"bbox_2d": [NaN, 0, 1, 1]} {"a": 1}', []),
+        ('{"bbox_2d": [0, 0, 1, 1', []),
+        ('{"bbox_2d": [0, 0, 1, 1], "label": 5}', [Located(box(0, 0, 1, 1))]),
+        ("{" * 50_000, []),
+        ('{"' * 20_000, []),
+    ],
+)
+def test_json_of_models_is_read_leniently(said, places):
+    assert PIXELS.read(said, 100, 100) == places
+
+
+def test_keys_in_json_are_needed():
+    with pytest.raises(ConfigError, match="need a key"):
+        PixelsConfig(box_key="")

@@ -17,6 +17,7 @@ from triptych.vision import (
     intern_vit_300m_debug,
     mobilenet_v2_debug,
     penultimate,
+    qwen2_5_vl_vit_debug,
     qwen2_vl_vit_debug,
     siglip_base_16_224_debug,
     siglip_so400m_14_384_debug,
@@ -33,6 +34,7 @@ CONFIGS = {
     "intern_300m": intern_vit_300m_debug(),
     "intern_6b": intern_vit_6b_debug(),
     "qwen2_vl": qwen2_vl_vit_debug(),
+    "qwen2_5_vl": qwen2_5_vl_vit_debug(),
     "mobilenet_v2": mobilenet_v2_debug(),
 }
 

@@ -33,20 +33,22 @@ VIDEO = "<|video_pad|>"
 """Stands where a frame of a video does; the settings name it even where no model reads videos."""
 
 
-class _Parts(NamedTuple):
-    """The parts of an architecture of this family, each of its kind."""
+class Parts(NamedTuple):
+    """The parts of an architecture of this kind, which Qwen2.5-VL is of too."""
 
     vision: ViTConfig
     merger: MergerConfig
     language: DecoderConfig
     theta: float
     sections: tuple[int, int, int]
+    tokens_per_second: float | None
     resize: NativeResizeConfig
 
 
 def is_qwen2_vl(architecture: Architecture) -> bool:
-    """Whether it is of this family, whatever its sizes."""
-    return _parts(architecture) is not None
+    """Whether it is of this family, whatever its sizes; Qwen2.5-VL is not."""
+    parts = qwen_parts(architecture)
+    return parts is not None and parts.merger.norm == "layer" and parts.tokens_per_second is None
 
 
 def write_settings(
@@ -63,11 +65,11 @@ def write_settings(
         ConfigError: the published layout cannot say a setting of this architecture.
         TokenError: the tokenizer lacks a special token of Qwen2-VL.
     """
-    parts = _parts(architecture)
-    if parts is None:
+    parts = qwen_parts(architecture)
+    if parts is None or not is_qwen2_vl(architecture):
         raise ConfigError(f"{architecture.name} is not of the Qwen2-VL family")
-    ids = _token_ids(architecture.processor.template, tokenizer)
-    language = _write_language(parts, architecture.processor.max_tokens)
+    ids = token_ids(architecture.processor.template, tokenizer)
+    language = write_decoder(parts, architecture.processor.max_tokens)
     config = {
         "architectures": [CLASS],
         "model_type": KIND,
@@ -76,7 +78,7 @@ def write_settings(
         **language,
         "vision_config": _write_vision(parts),
     }
-    preprocessor = _write_preprocessor(parts)
+    preprocessor = write_pictures(parts)
     model, resize = read_settings(config, preprocessor)
     check_equal(TITLE, "model", as_run(architecture.model), model)
     check_equal(TITLE, "processor.resize", architecture.processor.resize, resize)
@@ -96,10 +98,10 @@ def read_settings(
     vision_section = whole.section("vision_config")
     pixels = Section("preprocessor_config.json", preprocessor)
     vision = _read_vision(vision_section, pixels)
-    language = _read_language(text_section(config), whole)
+    language = read_decoder(text_section(config), whole)
     vision_section.require(hidden_size=language.dim)
     merger = MergerConfig(factor=vision_section.count("spatial_merge_size"))
-    resize = _read_resize(pixels, vision, merger)
+    resize = read_pictures(pixels, vision, merger)
     return VLMConfig(vision=vision, connector=merger, language=language), resize
 
 
@@ -109,7 +111,8 @@ def text_section(config: Mapping[str, Any]) -> Section:
     return whole.section("text_config") if config.get("text_config") else whole
 
 
-def _parts(architecture: Architecture) -> _Parts | None:
+def qwen_parts(architecture: Architecture) -> Parts | None:
+    """The parts of an architecture of this kind; None where it is of another."""
     model, resize = architecture.model, architecture.processor.resize
     vision, merger, positions = model.vision, model.connector, model.language.positions
     if (
@@ -121,11 +124,12 @@ def _parts(architecture: Architecture) -> _Parts | None:
         or not isinstance(resize, NativeResizeConfig)
     ):
         return None
-    sections = positions.mrope_sections
-    return _Parts(vision, merger, model.language, positions.theta, sections, resize)
+    sections, a_second = positions.mrope_sections, positions.tokens_per_second
+    return Parts(vision, merger, model.language, positions.theta, sections, a_second, resize)
 
 
-def _token_ids(template: ChatTemplate, tokenizer: Tokenizer) -> dict[str, int]:
+def token_ids(template: ChatTemplate, tokenizer: Tokenizer) -> dict[str, int]:
+    """The ids that `config.json` names. Raises TokenError where the tokenizer lacks one."""
     named = {
         "bos_token_id": PAD,
         "eos_token_id": template.end_tokens[0],
@@ -138,7 +142,8 @@ def _token_ids(template: ChatTemplate, tokenizer: Tokenizer) -> dict[str, int]:
     return {key: tokenizer.special(token) for key, token in named.items()}
 
 
-def _write_language(parts: _Parts, max_tokens: int) -> dict[str, Any]:
+def write_decoder(parts: Parts, max_tokens: int) -> dict[str, Any]:
+    """The settings of the language panel, as they stand among all others."""
     language = parts.language
     return {
         "attention_dropout": 0.0,
@@ -163,7 +168,7 @@ def _write_language(parts: _Parts, max_tokens: int) -> dict[str, Any]:
     }
 
 
-def _write_vision(parts: _Parts) -> dict[str, Any]:
+def _write_vision(parts: Parts) -> dict[str, Any]:
     vision = parts.vision
     return {
         "depth": vision.depth,
@@ -181,11 +186,12 @@ def _write_vision(parts: _Parts) -> dict[str, Any]:
     }
 
 
-def _write_preprocessor(parts: _Parts) -> dict[str, Any]:
+def write_pictures(parts: Parts, processor_class: str = "Qwen2VLProcessor") -> dict[str, Any]:
+    """`preprocessor_config.json`."""
     vision, resize = parts.vision, parts.resize
     return {
         "image_processor_type": "Qwen2VLImageProcessor",
-        "processor_class": "Qwen2VLProcessor",
+        "processor_class": processor_class,
         "do_convert_rgb": True,
         "do_resize": True,
         "do_rescale": True,
@@ -225,7 +231,8 @@ def _read_vision(section: Section, pixels: Section) -> ViTConfig:
     )
 
 
-def _read_language(text: Section, whole: Section) -> DecoderConfig:
+def read_decoder(text: Section, whole: Section) -> DecoderConfig:
+    """The language panel, whose group may be that of all settings. Raises ConfigError."""
     published = qwen2_1_5b()
     text.require(hidden_act=published.activation, use_sliding_window=False, attention_dropout=0.0)
     tied = whole.values.get("tie_word_embeddings") or text.values.get("tie_word_embeddings")
@@ -259,7 +266,8 @@ def _read_positions(text: Section) -> RotaryConfig:
     )
 
 
-def _read_resize(pixels: Section, vision: ViTConfig, merger: MergerConfig) -> NativeResizeConfig:
+def read_pictures(pixels: Section, vision: ViTConfig, merger: MergerConfig) -> NativeResizeConfig:
+    """The resize policy of `preprocessor_config.json`. Raises ConfigError."""
     pixels.require(
         do_convert_rgb=True,
         do_resize=True,

@@ -12,6 +12,7 @@ from torch import nn
 from triptych.connector.bounds import require_at_least
 from triptych.connector.fold import fold, folded_grid
 from triptych.nn.mlp import MLP
+from triptych.nn.norm import NormKind, make_norm
 from triptych.shapes import Grid, VisionFeatures, VisualTokens
 
 
@@ -21,6 +22,9 @@ class MergerConfig:
 
     factor: int = 2
     """Side of the merged neighbourhood, in patches. Tokens fall by its square."""
+
+    norm: NormKind = "layer"
+    """LayerNorm in Qwen2-VL, RMSNorm in Qwen2.5-VL."""
 
     norm_eps: float = 1e-6
     """Added to the variance under the norm's root."""
@@ -56,7 +60,7 @@ class Merger(nn.Module):
         self.config = config
         self.out_dim = language_dim
         folded_dim = vision_dim * config.factor**2
-        self.norm = nn.LayerNorm(vision_dim, eps=config.norm_eps)
+        self.norm = make_norm(config.norm, vision_dim, config.norm_eps)
         self.mlp = MLP(folded_dim, folded_dim, "gelu", out_dim=language_dim)
 
     def num_tokens(self, grid: Grid) -> int:

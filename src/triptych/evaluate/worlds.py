@@ -278,12 +278,11 @@ def _answers(
 
 def said(processor: Processor, drawing: Drawing, completion: Completion) -> Said:
     """A completion as text and places in the first picture."""
-    coordinates = processor.config.coordinates
-    if coordinates is None:
+    if processor.config.coordinates is None:
         return Said(completion.text.strip())
     width, height = drawing.pictures[0].size
     raw = processor.tokenizer.decode(completion.token_ids, skip_special=False)
-    return Said(completion.text.strip(), tuple(coordinates.read(raw, width, height)))
+    return Said(completion.text.strip(), tuple(processor.read_places(raw, width, height)))
 
 
 def evaluate_model(

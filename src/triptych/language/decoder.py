@@ -43,9 +43,20 @@ class RotaryConfig:
     mrope_sections: tuple[int, int, int] | None = None
     """Frequencies that turn with time, row and column; None for one-dimensional positions."""
 
+    tokens_per_second: float | None = None
+    """Positions in time that a second of video takes (Qwen2.5-VL); None where every slice takes
+    one, whatever its length."""
+
     def __post_init__(self) -> None:
         if self.theta <= 1:
             raise ConfigError(f"theta must be above 1, got {self.theta}")
+        if self.tokens_per_second is not None and not (
+            self.tokens_per_second > 0 and self.mrope_sections
+        ):
+            raise ConfigError(
+                "tokens_per_second must be above 0 and needs mrope_sections, got "
+                f"{self.tokens_per_second} and {self.mrope_sections}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -66,6 +66,11 @@ def qwen2_72b() -> DecoderConfig:
     )
 
 
+def qwen2_5_3b() -> DecoderConfig:
+    """Qwen2.5 3B, the language panel of Qwen2.5-VL 3B when given M-RoPE."""
+    return _qwen2(dim=2048, depth=36, num_heads=16, num_kv_heads=2, ffn_dim=11_008, tied=True)
+
+
 def opt_2_7b() -> DecoderConfig:
     """OPT 2.7B: layer norm, ReLU, learned positions, biases everywhere."""
     return _opt(dim=2560, depth=32, num_heads=32)

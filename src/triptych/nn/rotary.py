@@ -97,7 +97,9 @@ def apply_rotation(
 
 
 def multimodal_positions(
-    num_tokens: int, blocks: Sequence[tuple[int, int, int, int]]
+    num_tokens: int,
+    blocks: Sequence[tuple[int, int, int, int]],
+    time_steps: Sequence[float] | None = None,
 ) -> Int[Tensor, "3 token"]:
     """M-RoPE position ids (time, row, column) of one sequence of text and pictures.
 
@@ -111,16 +113,22 @@ def multimodal_positions(
         row   0 1 2  3 3 3 4 4 4  6 7 8
         col   0 1 2  3 4 5 3 4 5  6 7 8
 
-    This is the rule of the paper (section 2.1) and of transformers 4. transformers 5.23 goes on
-    from p + max(rows, cols) and forgets the frames, so that after a video longer than it is wide
-    the text repeats positions the video already used; we depart from it there.
+    `time_steps` says for each block how far apart two frames are in time, 1 where it is left out.
+    Qwen2.5-VL counts seconds so: frame k of a clip gets p + floor(k * step), step being positions
+    a second times seconds a frame.
+
+    This is the rule of the paper (section 2.1) and of transformers 4. transformers 5.23 and 5.24 go
+    on from p + max(rows, cols) and forget the frames, so that after a video longer than it is wide
+    the text repeats positions the video already used; we depart from them there. In Qwen2.5-VL that
+    concerns most clips, because their frames are two positions and more apart.
 
     Raises:
         ShapeError: a block overlaps the one before it or does not fit in the sequence.
     """
     parts: list[Tensor] = []
     filled, position = 0, 0
-    for start, frames, rows, cols in blocks:
+    steps = time_steps or [1.0] * len(blocks)
+    for (start, frames, rows, cols), step in zip(blocks, steps, strict=True):
         end = start + frames * rows * cols
         if start < filled or end > num_tokens:
             raise ShapeError(
@@ -129,8 +137,9 @@ def multimodal_positions(
             )
         parts.append(_text_positions(position, start - filled))
         position += start - filled
-        parts.append(position + _block_positions(frames, rows, cols))
-        position += max(frames, rows, cols)
+        block = _block_positions(frames, rows, cols, step)
+        parts.append(position + block)
+        position += int(block.max()) + 1
         filled = end
     parts.append(_text_positions(position, num_tokens - filled))
     return torch.cat(parts, dim=1)
@@ -140,6 +149,10 @@ def _text_positions(start: int, num_tokens: int) -> Int[Tensor, "3 token"]:
     return torch.arange(start, start + num_tokens).expand(3, -1)
 
 
-def _block_positions(frames: int, rows: int, cols: int) -> Int[Tensor, "3 visual"]:
-    axes = [torch.arange(length) for length in (frames, rows, cols)]
+def _block_positions(
+    frames: int, rows: int, cols: int, time_step: float
+) -> Int[Tensor, "3 visual"]:
+    # In float32, as the published code does: a rounding up to a whole number counts there too.
+    time = (torch.arange(frames) * time_step).long()
+    axes = [time, torch.arange(rows), torch.arange(cols)]
     return torch.stack([axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij")])

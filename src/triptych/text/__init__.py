@@ -4,7 +4,13 @@ What people write and what controls a model are kept apart from here on: `Tokeni
 no special tokens, and `ChatTemplate.pieces` writes them only where the template does.
 """
 
-from triptych.text.coordinates import CoordinateFormat, Located, ThousandthsConfig, located
+from triptych.text.coordinates import (
+    CoordinateFormat,
+    Located,
+    PixelsConfig,
+    ThousandthsConfig,
+    located,
+)
 from triptych.text.marks import Segment
 from triptych.text.messages import Message, Part, check_messages
 from triptych.text.pieces import ImagePiece, Piece, TextPiece
@@ -27,6 +33,7 @@ __all__ = [
     "Message",
     "Part",
     "Piece",
+    "PixelsConfig",
     "Segment",
     "StreamDecoder",
     "TextPiece",

@@ -177,6 +177,23 @@ def qwen2_vl_vit(depth: int = 32) -> ViTConfig:
     )
 
 
+def qwen2_5_vl_vit(ffn_dim: int = 3420) -> ViTConfig:
+    """Qwen2.5-VL's vision panel, 632.0 M: RMSNorm, gated layers, windows of 112 pixels.
+
+    Four of the 32 blocks see the whole picture. `ffn_dim` is 3456 in the 72B model.
+    https://arxiv.org/abs/2502.13923
+    """
+    return replace(
+        qwen2_vl_vit(),
+        ffn_dim=ffn_dim,
+        norm="rms",
+        activation="silu",
+        gated_mlp=True,
+        window=8,
+        whole_blocks=(7, 15, 23, 31),
+    )
+
+
 def penultimate(config: ViTConfig) -> ViTConfig:
     """`config`, read as LLaVA does: patches of the second last block, as they are."""
     return replace(config, feature_layer=-2, final_norm=False, keep_class_token=False)
@@ -222,9 +239,21 @@ def qwen2_vl_vit_debug() -> ViTConfig:
     return _miniature(qwen2_vl_vit())
 
 
+def qwen2_5_vl_vit_debug() -> ViTConfig:
+    """`qwen2_5_vl_vit` in miniature: windows of 4 patches, the second block without."""
+    return replace(_miniature(qwen2_5_vl_vit()), window=4, whole_blocks=(1,))
+
+
 def _miniature(config: ViTConfig) -> ViTConfig:
     """The same dialect on 4 x 4 patches of 8 pixels (any number of them where it is free)."""
     image_size = None if config.image_size is None else 32
     return replace(
-        config, image_size=image_size, patch_size=8, dim=32, depth=3, num_heads=2, ffn_dim=48
+        config,
+        whole_blocks=(),
+        image_size=image_size,
+        patch_size=8,
+        dim=32,
+        depth=3,
+        num_heads=2,
+        ffn_dim=48,
     )

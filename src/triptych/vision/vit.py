@@ -3,9 +3,9 @@
     pixels -> patches -> linear -> (+ class token) (+ learned positions) -> (pre norm)
            -> blocks (turned by rotary positions, where those are used) -> (final norm)
 
-One module, configured, is the vision panel of ViT, CLIP, SigLIP, EVA, InternViT and Qwen2-VL;
-their numbers are in `triptych.vision.sizes`. A panel keeps rows and columns from the first patch
-to the last feature, so nothing has to guess the shape of a picture from a token count.
+One module, configured, is the vision panel of ViT, CLIP, SigLIP, EVA, InternViT, Qwen2-VL and
+Qwen2.5-VL; their numbers are in `triptych.vision.sizes`. A panel keeps rows and columns from the
+first patch to the last feature, so nothing has to guess the shape of a picture from a token count.
 
 ViT: https://arxiv.org/abs/2010.11929
 Two-dimensional rotary positions, video patches: Qwen2-VL, https://arxiv.org/abs/2409.12191
@@ -26,11 +26,12 @@ from torch.nn import functional
 from triptych.errors import ConfigError, ShapeError
 from triptych.nn.attention import Attention, QKNorm
 from triptych.nn.block import Block
-from triptych.nn.mlp import MLP, Activation
+from triptych.nn.mlp import MLP, Activation, GatedMLP
 from triptych.nn.norm import NormKind, make_norm
 from triptych.nn.rotary import rotation_2d
 from triptych.shapes import Grid, Pixels, VisionFeatures
 from triptych.vision.patches import NUM_CHANNELS, PatchEmbedding
+from triptych.vision.windows import Windowed
 
 Hidden = Float[Tensor, "image position vision_dim"]
 """The class token and registers, where there are any, then the patches in reading order."""
@@ -82,6 +83,8 @@ class ViTConfig:
     """Added to the variance in every norm."""
     activation: Activation = "gelu"
     """Of the feed-forward layers."""
+    gated_mlp: bool = False
+    """Let a second projection be gated by the activated one, as Qwen2.5-VL does."""
     qkv_bias: bool = True
     """Give queries, keys and values a bias."""
     key_bias: bool | None = None
@@ -90,6 +93,11 @@ class ViTConfig:
     """Norm of queries and keys."""
     layer_scale: float | None = None
     """Initial value of a learned factor on every branch; None for no factor."""
+    window: int | None = None
+    """Side, in patches, of the squares outside of which a patch sees nothing; None for the whole
+    picture. Large pictures then cost in proportion to their area (Qwen2.5-VL)."""
+    whole_blocks: tuple[int, ...] = ()
+    """Blocks, counted from 0, that see the whole picture all the same."""
     dropout: float = 0.0
     """Chance of dropping a number, in attention and behind every branch, while training."""
 
@@ -127,6 +135,7 @@ class ViTConfig:
             self._check_learned()
         else:
             self._check_rotary()
+        self._check_windows()
 
     def _check_learned(self) -> None:
         if self.image_size is None or self.image_size < self.patch_size:
@@ -145,6 +154,19 @@ class ViTConfig:
             raise ConfigError(
                 f"rotary positions turn pairs by row and by column, so the width of a head must "
                 f"divide by 4; it is {self.dim} / {self.num_heads}"
+            )
+
+    def _check_windows(self) -> None:
+        if self.window is None and not self.whole_blocks:
+            return
+        if self.window is None or self.window < 1 or self.class_token:
+            raise ConfigError(
+                "windows need a side of at least 1 patch and no class token, which lies in none; "
+                f"got window={self.window}, class_token={self.class_token}"
+            )
+        if not all(0 <= index < self.depth for index in self.whole_blocks):
+            raise ConfigError(
+                f"whole_blocks counts blocks from 0 to {self.depth - 1}, got {self.whole_blocks}"
             )
 
     @property
@@ -251,14 +273,22 @@ class ViT(nn.Module):
 
         `embedding` is what the first block reads: after positions and `pre_norm`.
         """
-        hidden, rotation = self.embed(pixels), None
-        if self.config.positions == "rotary":
-            rows, cols, _ = self.config.grid(*pixels.shape[-2:])
-            head_dim = self.config.dim // self.config.num_heads
-            rotation = rotation_2d(rows, cols, head_dim, self.config.rope_theta, hidden.device)
+        config = self.config
+        hidden, rotation, windowed = self.embed(pixels), None, None
+        rows, cols, _ = config.grid(*pixels.shape[-2:])
+        if config.positions == "rotary":
+            head_dim = config.dim // config.num_heads
+            rotation = rotation_2d(rows, cols, head_dim, config.rope_theta, hidden.device)
+        if config.window is not None:
+            windowed = Windowed(
+                Grid(rows, cols), config.window, rotation, len(hidden), hidden.device
+            )
         yield "embedding", hidden
         for index, block in enumerate(self.blocks):
-            hidden = block(hidden, rotation=rotation)
+            if windowed is not None and index not in config.whole_blocks:
+                hidden = windowed.run(block, hidden)
+            else:
+                hidden = block(hidden, rotation=rotation)
             yield f"blocks.{index}", hidden
         if self.final_norm is not None:
             yield "final_norm", self.final_norm(hidden)
@@ -334,9 +364,10 @@ def _block(config: ViTConfig) -> Block:
         qk_norm_eps=config.norm_eps,
         dropout=config.dropout,
     )
+    mlp_class = GatedMLP if config.gated_mlp else MLP
     return Block(
         attention,
-        MLP(config.dim, config.ffn_dim, config.activation),
+        mlp_class(config.dim, config.ffn_dim, config.activation, bias=True),
         norm=config.norm,
         norm_eps=config.norm_eps,
         layer_scale=config.layer_scale,
