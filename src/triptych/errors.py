@@ -11,6 +11,7 @@
         |-- TokenError            text, templates and tokens that do not fit
         |-- CheckpointError       missing, torn or mismatched weights and folders
         |-- TrainingError         a run that cannot go on
+        |-- EngineError           another engine or a server that does not answer, or refuses
         `-- MissingExtraError     an optional dependency that is not installed
 
 Every message says what happened, to which value, and what to do about it.
@@ -69,6 +70,10 @@ class CheckpointError(FailureError):
 
 class TrainingError(FailureError):
     """A run cannot go on."""
+
+
+class EngineError(FailureError):
+    """Another engine or a server does not answer, refuses, or sends what makes no sense."""
 
 
 class MissingExtraError(FailureError):

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 from tests.laws.debug_models import subject
 
+from triptych.engines import native
 from triptych.fusion.vlm import VLM
 from triptych.generate import Completion, GenerationOptions
 from triptych.processor import Processor, Sample
-from triptych.tasks import responding
 from triptych.text import Tokenizer
 
 QWEN = subject("qwen2_vl_debug")
@@ -57,7 +57,7 @@ def written(tokenizer: Tokenizer, text: str) -> list[int]:
 def say(monkeypatch: pytest.MonkeyPatch, *texts: str, ended: bool = True) -> Saying:
     """Let models say these texts for the rest of the test."""
     saying = Saying(texts, ended)
-    monkeypatch.setattr(responding, "generate", saying)
+    monkeypatch.setattr(native, "generate", saying)
     return saying
 
 

@@ -90,10 +90,11 @@ def test_an_empty_phrase_is_refused(qwen, phrase):
 
 
 def test_a_model_that_writes_no_places_says_so():
-    llava = subject("llava_1_5_debug")
-    assistant = Assistant(LoadedModel(llava.architecture, llava.model, llava.processor))
-    with pytest.raises(UsageError, match="llava_1_5_debug writes no boxes or points"):
-        assistant.locate(PICTURE, "star")
+    blip = subject("blip2_debug")
+    assistant = Assistant(LoadedModel(blip.architecture, blip.model, blip.processor))
+    for find in (assistant.locate, assistant.point):
+        with pytest.raises(UsageError, match=r"blip2_debug writes no boxes .* --coordinates"):
+            find(PICTURE, "star")
 
 
 def test_whatever_a_real_model_says_about_places_is_a_list(qwen):

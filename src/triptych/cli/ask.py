@@ -6,17 +6,22 @@ from typing import Annotated
 import typer
 
 from triptych.cli.decoding import (
-    DEFAULT_MODEL,
+    KEY_VARIABLE,
+    AnyModelOption,
     BeamsOption,
+    EngineOption,
     JsonOption,
+    KeyVariableOption,
     MaxPixelsOption,
     MaxTokensOption,
-    ModelOption,
     SeedOption,
     TemperatureOption,
+    TimeoutOption,
     TopKOption,
     TopPOption,
+    UrlOption,
     generation_options,
+    open_assistant,
 )
 from triptych.cli.tables import print_note
 
@@ -25,7 +30,11 @@ def ask(
     pictures_and_question: Annotated[
         list[str], typer.Argument(help="One or more pictures, then the question.")
     ],
-    model: ModelOption = DEFAULT_MODEL,
+    model: AnyModelOption = None,
+    engine: EngineOption = "native",
+    url: UrlOption = None,
+    key_variable: KeyVariableOption = KEY_VARIABLE,
+    timeout: TimeoutOption = 300.0,
     max_pixels: MaxPixelsOption = None,
     beams: BeamsOption = 1,
     temperature: TemperatureOption = 0.0,
@@ -39,7 +48,6 @@ def ask(
     import json
 
     from triptych.errors import UsageError
-    from triptych.tasks import load
 
     *paths, question = pictures_and_question
     if not paths:
@@ -52,8 +60,10 @@ def ask(
         seed=seed,
         max_tokens=max_tokens,
     )
-    assistant = load(model, max_pixels=max_pixels)
-    pictures = [assistant.processor.open(Path(path)) for path in paths]
+    assistant = open_assistant(
+        model, max_pixels, engine=engine, url=url, key_variable=key_variable, timeout_s=timeout
+    )
+    pictures = [assistant.open(Path(path)) for path in paths]
     if as_json:
         print(json.dumps(assistant.ask(pictures, question, options).as_dict()))
         return

@@ -6,18 +6,22 @@ from typing import Annotated
 import typer
 
 from triptych.cli.decoding import (
-    DEFAULT_MODEL,
-    BeamsOption,
+    KEY_VARIABLE,
+    AnyModelOption,
+    EngineOption,
     JsonOption,
+    KeyVariableOption,
     MaxPixelsOption,
     MaxTokensOption,
-    ModelOption,
     PromptOption,
     SeedOption,
     TemperatureOption,
+    TimeoutOption,
     TopKOption,
     TopPOption,
+    UrlOption,
     generation_options,
+    open_assistant,
 )
 from triptych.cli.tables import print_note
 
@@ -25,9 +29,16 @@ from triptych.cli.tables import print_note
 def caption(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures to describe.")],
     prompt: PromptOption = None,
-    model: ModelOption = DEFAULT_MODEL,
+    model: AnyModelOption = None,
+    engine: EngineOption = "native",
+    url: UrlOption = None,
+    key_variable: KeyVariableOption = KEY_VARIABLE,
+    timeout: TimeoutOption = 300.0,
     max_pixels: MaxPixelsOption = None,
-    beams: BeamsOption = 3,
+    beams: Annotated[
+        int | None,
+        typer.Option(help="Hypotheses of a beam search [3, or 1 where the engine has none]."),
+    ] = None,
     temperature: TemperatureOption = 0.0,
     top_p: TopPOption = 1.0,
     top_k: TopKOption = 0,
@@ -38,17 +49,19 @@ def caption(
     """Describe pictures, by beam search, or by sampling when a temperature is given."""
     import json
 
-    from triptych.tasks import load
-
+    assistant = open_assistant(
+        model, max_pixels, engine=engine, url=url, key_variable=key_variable, timeout_s=timeout
+    )
+    usual = 3 if assistant.engine.has_beam_search else 1
     options = generation_options(
-        beams=1 if temperature else beams,
+        beams=1 if temperature else usual if beams is None else beams,
         temperature=temperature,
         top_p=top_p,
         top_k=top_k,
         seed=seed,
         max_tokens=max_tokens,
     )
-    answers = load(model, max_pixels=max_pixels).caption(pictures, options, prompt=prompt)
+    answers = assistant.caption(pictures, options, prompt=prompt)
     for picture, answer in zip(pictures, answers, strict=True):
         if as_json:
             print(json.dumps({"picture": str(picture), **answer.as_dict()}))

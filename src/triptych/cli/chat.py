@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triptych.cli.decoding import (
-    DEFAULT_MODEL,
+    KEY_VARIABLE,
+    AnyModelOption,
     BeamsOption,
+    EngineOption,
     JsonOption,
+    KeyVariableOption,
     MaxPixelsOption,
     MaxTokensOption,
-    ModelOption,
     SeedOption,
     TemperatureOption,
+    TimeoutOption,
     TopKOption,
     TopPOption,
+    UrlOption,
     generation_options,
+    open_assistant,
 )
 from triptych.cli.tables import print_note
 
@@ -32,7 +37,11 @@ def chat(
     pictures: Annotated[
         list[Path] | None, typer.Argument(help="Pictures to talk about; more by /image PATH.")
     ] = None,
-    model: ModelOption = DEFAULT_MODEL,
+    model: AnyModelOption = None,
+    engine: EngineOption = "native",
+    url: UrlOption = None,
+    key_variable: KeyVariableOption = KEY_VARIABLE,
+    timeout: TimeoutOption = 300.0,
     max_pixels: MaxPixelsOption = None,
     beams: BeamsOption = 1,
     temperature: TemperatureOption = 0.0,
@@ -49,7 +58,6 @@ def chat(
     import sys
 
     from triptych.errors import TriptychError
-    from triptych.tasks import load
 
     options = generation_options(
         beams=beams,
@@ -59,8 +67,10 @@ def chat(
         seed=seed,
         max_tokens=max_tokens,
     )
-    assistant = load(model, max_pixels=max_pixels)
-    opened = [assistant.processor.open(path) for path in pictures or []]
+    assistant = open_assistant(
+        model, max_pixels, engine=engine, url=url, key_variable=key_variable, timeout_s=timeout
+    )
+    opened = [assistant.open(path) for path in pictures or []]
     talk = assistant.chat(opened, options)
     waiting: list[object] = []
     for line in _lines():
@@ -70,7 +80,7 @@ def chat(
                 waiting.clear()
             elif line.startswith("/image "):
                 path = Path(line.removeprefix("/image ").strip()).expanduser()
-                waiting.append(assistant.processor.open(path))
+                waiting.append(assistant.open(path))
             elif line.startswith("/"):
                 print(_COMMANDS, file=sys.stderr)
             else:

@@ -6,12 +6,47 @@ import typer
 
 if TYPE_CHECKING:
     from triptych.generate import GenerationOptions
+    from triptych.tasks import Assistant
 
 DEFAULT_MODEL = "mini"
 """As `triptych.tasks.DEFAULT_MODEL`, which is too heavy to import where verbs are listed."""
 
+KEY_VARIABLE = "TRIPTYCH_API_KEY"
+"""As `triptych.tasks.loading.KEY_VARIABLE`."""
+
 ModelOption = Annotated[
     str, typer.Option("--model", help="An embedded model, or the folder of a run or a model.")
+]
+AnyModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="An embedded model, the folder of a run or a model, or what --engine calls it "
+        f"[default: {DEFAULT_MODEL}].",
+    ),
+]
+EngineOption = Annotated[
+    str,
+    typer.Option("--engine", help="What runs the model: native, transformers or openai (--url)."),
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", help="Server of --engine openai, like http://localhost:8000."),
+]
+KeyVariableOption = Annotated[
+    str,
+    typer.Option("--key-variable", help="Environment variable with the server's key, if any."),
+]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", help="Longest silence of the server, in seconds.")
+]
+CoordinatesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--coordinates",
+        help="How the model writes places: thousandths, pixels, fractions, square-fractions, "
+        "vertical-first or locations [by its name].",
+    ),
 ]
 MaxPixelsOption = Annotated[
     int | None,
@@ -50,4 +85,28 @@ def generation_options(
         top_p=top_p,
         num_beams=beams,
         seed=seed,
+    )
+
+
+def open_assistant(
+    model: str | None,
+    max_pixels: int | None,
+    *,
+    engine: str,
+    url: str | None,
+    key_variable: str,
+    timeout_s: float,
+    coordinates: str | None = None,
+) -> "Assistant":
+    """The assistant that the command line named."""
+    from triptych.tasks import load
+
+    return load(
+        model,
+        max_pixels=max_pixels,
+        engine=engine,
+        url=url,
+        key_variable=key_variable,
+        timeout_s=timeout_s,
+        coordinates=coordinates,
     )

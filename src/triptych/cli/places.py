@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +11,7 @@ from triptych.errors import UsageError
 from triptych.generate import GenerationOptions
 from triptych.geometry import Box, Point
 from triptych.media import Picture, check_ending, draw_boxes, draw_points, save_picture
-from triptych.tasks import load
-from triptych.tasks.locate import LOCATE
-from triptych.tasks.point import POINT
+from triptych.tasks import Assistant
 from triptych.text import Located
 
 
@@ -25,20 +23,15 @@ def search(
     prompt: str | None,
     options: GenerationOptions,
     *,
-    model: str,
-    max_pixels: int | None,
+    open_assistant: Callable[[], Assistant],
     as_json: bool,
 ) -> None:
     """Find a phrase in a picture as boxes or as points, draw them and print them."""
     target = target_of(picture, out, "located" if kind == "box" else "pointed")
-    assistant = load(model, max_pixels=max_pixels)
-    opened = assistant.processor.open(picture)
-    if kind == "box":
-        found = assistant.locate(
-            opened, phrase, options, prompt=LOCATE if prompt is None else prompt
-        )
-    else:
-        found = assistant.point(opened, phrase, options, prompt=POINT if prompt is None else prompt)
+    assistant = open_assistant()
+    opened = assistant.open(picture)
+    find = assistant.locate if kind == "box" else assistant.point
+    found = find(opened, phrase, options, prompt=prompt)
     report_places(picture, opened, phrase, found, target, assistant.note([opened]), as_json)
 
 

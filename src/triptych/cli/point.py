@@ -1,23 +1,30 @@
 """`triptych point`: find things in a picture, as points."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from triptych.cli.decoding import (
-    DEFAULT_MODEL,
+    KEY_VARIABLE,
+    AnyModelOption,
     BeamsOption,
+    CoordinatesOption,
+    EngineOption,
     JsonOption,
+    KeyVariableOption,
     MaxPixelsOption,
     MaxTokensOption,
-    ModelOption,
     PromptOption,
     SeedOption,
     TemperatureOption,
+    TimeoutOption,
     TopKOption,
     TopPOption,
+    UrlOption,
     generation_options,
+    open_assistant,
 )
 
 
@@ -29,7 +36,12 @@ def point(
         typer.Option(help="Where to draw them on the picture [PICTURE.pointed.png, here]."),
     ] = None,
     prompt: PromptOption = None,
-    model: ModelOption = DEFAULT_MODEL,
+    model: AnyModelOption = None,
+    engine: EngineOption = "native",
+    url: UrlOption = None,
+    key_variable: KeyVariableOption = KEY_VARIABLE,
+    timeout: TimeoutOption = 300.0,
+    coordinates: CoordinatesOption = None,
     max_pixels: MaxPixelsOption = None,
     beams: BeamsOption = 1,
     temperature: TemperatureOption = 0.0,
@@ -57,7 +69,15 @@ def point(
         out,
         prompt,
         options,
-        model=model,
-        max_pixels=max_pixels,
+        open_assistant=partial(
+            open_assistant,
+            model,
+            max_pixels,
+            engine=engine,
+            url=url,
+            key_variable=key_variable,
+            timeout_s=timeout,
+            coordinates=coordinates,
+        ),
         as_json=as_json,
     )

@@ -6,18 +6,23 @@ from typing import Annotated
 import typer
 
 from triptych.cli.decoding import (
-    DEFAULT_MODEL,
+    KEY_VARIABLE,
+    AnyModelOption,
     BeamsOption,
+    EngineOption,
     JsonOption,
+    KeyVariableOption,
     MaxPixelsOption,
     MaxTokensOption,
-    ModelOption,
     PromptOption,
     SeedOption,
     TemperatureOption,
+    TimeoutOption,
     TopKOption,
     TopPOption,
+    UrlOption,
     generation_options,
+    open_assistant,
 )
 from triptych.cli.tables import print_note
 
@@ -29,7 +34,11 @@ def read(
         typer.Option(help="JSON file: the wanted fields as keys, or a JSON Schema."),
     ] = None,
     prompt: PromptOption = None,
-    model: ModelOption = DEFAULT_MODEL,
+    model: AnyModelOption = None,
+    engine: EngineOption = "native",
+    url: UrlOption = None,
+    key_variable: KeyVariableOption = KEY_VARIABLE,
+    timeout: TimeoutOption = 300.0,
     max_pixels: MaxPixelsOption = None,
     beams: BeamsOption = 1,
     temperature: TemperatureOption = 0.0,
@@ -43,7 +52,6 @@ def read(
     import json
 
     from triptych.errors import FailureError
-    from triptych.tasks import load
 
     options = generation_options(
         beams=beams,
@@ -53,7 +61,9 @@ def read(
         seed=seed,
         max_tokens=max_tokens,
     )
-    assistant = load(model, max_pixels=max_pixels)
+    assistant = open_assistant(
+        model, max_pixels, engine=engine, url=url, key_variable=key_variable, timeout_s=timeout
+    )
     reading = assistant.read(document, schema, options, prompt=prompt)
     if as_json:
         print(json.dumps({"document": str(document), **reading.as_dict()}, ensure_ascii=False))

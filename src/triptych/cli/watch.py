@@ -6,17 +6,22 @@ from typing import Annotated
 import typer
 
 from triptych.cli.decoding import (
-    DEFAULT_MODEL,
+    KEY_VARIABLE,
+    AnyModelOption,
     BeamsOption,
+    EngineOption,
     JsonOption,
+    KeyVariableOption,
     MaxPixelsOption,
     MaxTokensOption,
-    ModelOption,
     SeedOption,
     TemperatureOption,
+    TimeoutOption,
     TopKOption,
     TopPOption,
+    UrlOption,
     generation_options,
+    open_assistant,
 )
 from triptych.cli.tables import print_note
 
@@ -28,7 +33,11 @@ def watch(
     max_frames: Annotated[
         int | None, typer.Option(help="Frames taken at most [the model's].")
     ] = None,
-    model: ModelOption = DEFAULT_MODEL,
+    model: AnyModelOption = None,
+    engine: EngineOption = "native",
+    url: UrlOption = None,
+    key_variable: KeyVariableOption = KEY_VARIABLE,
+    timeout: TimeoutOption = 300.0,
     max_pixels: MaxPixelsOption = None,
     beams: BeamsOption = 1,
     temperature: TemperatureOption = 0.0,
@@ -41,8 +50,6 @@ def watch(
     """Ask a question about a clip."""
     import json
 
-    from triptych.tasks import load
-
     options = generation_options(
         beams=beams,
         temperature=temperature,
@@ -51,7 +58,9 @@ def watch(
         seed=seed,
         max_tokens=max_tokens,
     )
-    assistant = load(model, max_pixels=max_pixels)
+    assistant = open_assistant(
+        model, max_pixels, engine=engine, url=url, key_variable=key_variable, timeout_s=timeout
+    )
     answer = assistant.watch(clip, question, options, fps=fps, max_frames=max_frames)
     if as_json:
         print(json.dumps({"clip": str(clip), **answer.as_dict()}))

@@ -22,6 +22,7 @@ from triptych.media.resizing import (
     Transform,
 )
 from triptych.media.saving import check_ending, save_picture
+from triptych.media.sending import as_data_uri
 from triptych.media.tiling import (
     CanvasTilingConfig,
     LongestEdgeTilingConfig,
@@ -53,6 +54,7 @@ __all__ = [
     "ShortestEdgeCropConfig",
     "TilingConfig",
     "Transform",
+    "as_data_uri",
     "check_ending",
     "cut",
     "draw_boxes",

@@ -1,9 +1,10 @@
 """What a person asks a model for, one file a task."""
 
-from triptych.tasks.assistant import Assistant, load
+from triptych.tasks.assistant import Assistant
 from triptych.tasks.converse import Conversation
 from triptych.tasks.embedded import DEFAULT_MODEL, embedded_models
 from triptych.tasks.finding import find_model
+from triptych.tasks.loading import load
 from triptych.tasks.read import Reading
 from triptych.tasks.responding import Answer
 

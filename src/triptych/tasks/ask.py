@@ -1,10 +1,11 @@
 """Ask a question about pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from triptych.engines import Streamed
 from triptych.errors import UsageError
 from triptych.generate import GenerationOptions
-from triptych.processor import Sample, ask_about
+from triptych.processor import ask_about
 from triptych.tasks.responding import Answer, Responder
 
 ANSWERING = GenerationOptions(max_new_tokens=64)
@@ -21,21 +22,20 @@ def ask(
     """
     check_question(question)
     opened = responder.open(pictures)
-    prompt = responder.prompt(ask_about(opened, question))
-    return responder.answer([prompt], options, [responder.note(opened)])[0]
+    asked = ask_about(opened, question)
+    return responder.answer([asked], options, [responder.note(opened)])[0]
 
 
 def stream_answer(
     responder: Responder, pictures: Sequence[object], question: str, options: GenerationOptions
-) -> Iterator[str]:
+) -> Streamed:
     """The same answer piece by piece.
 
     Raises:
         UsageError: the question is empty.
     """
     check_question(question)
-    prompt: Sample = responder.prompt(ask_about(pictures, question))
-    return responder.stream(prompt, options)
+    return responder.stream(ask_about(responder.open(pictures), question), options)
 
 
 def check_question(question: str) -> None:

@@ -5,26 +5,28 @@ assistant.ask(["scene.png"], "what colour is the circle?").text
 assistant.locate("scene.png", "red circle")[0].place
 assistant.read("receipt.png", {"store": "", "total": ""}).value
 
+triptych.load("Qwen/Qwen2.5-VL-7B-Instruct", engine="openai", url="http://cluster:8000")
+
 The tasks themselves have a file each beside this one.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
 
-from triptych.checkpoint.layouts import open_model
+from triptych.architectures.architecture import Architecture
 from triptych.checkpoint.model_folder import LoadedModel
-from triptych.errors import UsageError
+from triptych.engines import Engine, NativeEngine, Streamed
+from triptych.engines.engine import cannot
+from triptych.engines.places import SpokenPlaces, known_format
+from triptych.fusion.vlm import VLM
 from triptych.generate import GenerationOptions
+from triptych.media import Picture
 from triptych.processor import Processor
 from triptych.tasks.ask import ANSWERING, ask, stream_answer
-from triptych.tasks.caption import CAPTIONING, caption
+from triptych.tasks.caption import caption
 from triptych.tasks.converse import Conversation
-from triptych.tasks.embedded import DEFAULT_MODEL, embedded_models
-from triptych.tasks.finding import find_model
-from triptych.tasks.locate import LOCATE, locate
+from triptych.tasks.locate import locate
 from triptych.tasks.places import SEARCHING
-from triptych.tasks.point import POINT, point
+from triptych.tasks.point import point
 from triptych.tasks.read import READING, Reading, Schema, read
 from triptych.tasks.responding import Answer, Responder
 from triptych.tasks.watch import watch
@@ -32,17 +34,58 @@ from triptych.text import Located
 
 
 class Assistant:
-    """Ask a loaded model for captions, answers, places and values.
+    """Ask a model for captions, answers, places and values, wherever it runs.
 
     A picture is a path, bytes, array, PIL image or data URI.
     """
 
-    def __init__(self, loaded: LoadedModel, *, embedded: str = "") -> None:
-        """`embedded` is the name of a model that came with the package."""
-        self.architecture = loaded.architecture
-        self.model = loaded.model
-        self.processor = loaded.processor
-        self._responder = Responder(loaded, embedded)
+    def __init__(
+        self,
+        model: LoadedModel | Engine,
+        *,
+        embedded: str = "",
+        places: SpokenPlaces | None = None,
+    ) -> None:
+        """A loaded model is asked by the native engine.
+
+        `embedded` is the name of a model that came with the package. `places` is how the model
+        writes boxes and points in words; None for its own tokens, or for what its name says.
+        """
+        self.engine = NativeEngine(model) if isinstance(model, LoadedModel) else model
+        if places is None and self.engine.coordinates is None:
+            places = known_format(self.engine.known_as)
+        self._responder = Responder(self.engine, embedded, places)
+
+    @property
+    def architecture(self) -> Architecture:
+        """What the model is.
+
+        Raises:
+            UsageError: the engine does not show it.
+        """
+        return self._loaded("does not show the architecture of a model").architecture
+
+    @property
+    def model(self) -> VLM:
+        """The three panels and their weights.
+
+        Raises:
+            UsageError: the engine does not show them.
+        """
+        return self._loaded("gives no hidden states, weights or X-ray").model
+
+    @property
+    def processor(self) -> Processor:
+        """From messages to what the model takes.
+
+        Raises:
+            UsageError: the engine does not show it.
+        """
+        return self._loaded("gives no model inputs, neither token ids nor pixels").processor
+
+    def open(self, picture: object) -> Picture:
+        """Open one picture, safely, as the right way up RGB."""
+        return self.engine.open(picture)
 
     def ask(
         self,
@@ -62,7 +105,7 @@ class Assistant:
         pictures: Sequence[object],
         question: str,
         options: GenerationOptions | None = None,
-    ) -> Iterator[str]:
+    ) -> Streamed:
         """The same answer piece by piece.
 
         Raises:
@@ -73,7 +116,7 @@ class Assistant:
     def caption(
         self,
         pictures: Sequence[object],
-        options: GenerationOptions = CAPTIONING,
+        options: GenerationOptions | None = None,
         *,
         prompt: str | None = None,
         batch_size: int = 16,
@@ -87,14 +130,14 @@ class Assistant:
         phrase: str,
         options: GenerationOptions | None = None,
         *,
-        prompt: str = LOCATE,
+        prompt: str | None = None,
     ) -> list[Located]:
         """Boxes around what the phrase means, in pixels of the picture and within it.
 
         `{phrase}` in the prompt is the phrase. What the model garbles is left out.
 
         Raises:
-            UsageError: the phrase is empty, or the model writes no boxes.
+            UsageError: the phrase is empty, or nobody knows how the model writes boxes.
         """
         return locate(self._responder, picture, phrase, prompt, options or SEARCHING)
 
@@ -104,7 +147,7 @@ class Assistant:
         phrase: str,
         options: GenerationOptions | None = None,
         *,
-        prompt: str = POINT,
+        prompt: str | None = None,
     ) -> list[Located]:
         """Points on what the phrase means; else as `locate`."""
         return point(self._responder, picture, phrase, prompt, options or SEARCHING)
@@ -154,25 +197,7 @@ class Assistant:
         """What to know before relying on answers about these pictures; mostly empty."""
         return self._responder.note(self._responder.open(pictures))
 
-
-def load(name: str | Path = DEFAULT_MODEL, *, max_pixels: int | None = None) -> Assistant:
-    """Load a model by its name where it comes with the package, or by a folder.
-
-    The folder is that of a run, of a saved model or of a published one. `max_pixels` is the most
-    that pictures may have, instead of what the model's configuration says.
-
-    Raises:
-        UnknownNameError: there is no such model and no such folder.
-        CheckpointError: the folder is incomplete or torn.
-        UsageError: `max_pixels` is less than the model's smallest picture, or the model resizes
-            all pictures to one size.
-    """
-    if max_pixels is not None and max_pixels < 1:
-        raise UsageError(f"max_pixels must be above 0, got {max_pixels}; leave it out for all")
-    embedded = str(name) if str(name) in embedded_models() else ""
-    loaded = open_model(find_model(name))
-    if max_pixels is not None:
-        old = loaded.processor
-        processor = Processor(old.config, old.model, old.tokenizer, max_pixels=max_pixels)
-        loaded = replace(loaded, processor=processor)
-    return Assistant(loaded, embedded=embedded)
+    def _loaded(self, otherwise: str) -> LoadedModel:
+        if not isinstance(self.engine, NativeEngine):
+            raise cannot(self.engine.name, otherwise)
+        return self.engine.loaded

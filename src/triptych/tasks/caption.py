@@ -1,6 +1,7 @@
 """Describe pictures."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from triptych.generate import GenerationOptions
 from triptych.processor import ask_about
@@ -17,19 +18,25 @@ CAPTIONING = GenerationOptions(max_new_tokens=64, num_beams=3)
 def caption(
     responder: Responder,
     pictures: Sequence[object],
-    options: GenerationOptions,
+    options: GenerationOptions | None,
     prompt: str | None,
     batch_size: int,
 ) -> list[Answer]:
-    """One description a picture; without a prompt, by the one that the model was trained with."""
+    """One description a picture; without a prompt, by the one that the model was trained with.
+
+    Without options by beam search, or greedily where the engine has none.
+    """
+    engine = responder.engine
+    if options is None:
+        options = CAPTIONING if engine.has_beam_search else replace(CAPTIONING, num_beams=1)
     if prompt is None:
-        prompt = caption_prompt(responder.loaded.processor.template)
+        prompt = DESCRIBE if engine.template is None else caption_prompt(engine.template)
     answers: list[Answer] = []
     for start in range(0, len(pictures), batch_size):
         opened = responder.open(pictures[start : start + batch_size])
-        prompts = [responder.prompt(ask_about([picture], prompt)) for picture in opened]
+        asked = [ask_about([picture], prompt) for picture in opened]
         notes = [responder.note([picture]) for picture in opened]
-        answers += responder.answer(prompts, options, notes)
+        answers += responder.answer(asked, options, notes)
     return answers
 
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from triptych.errors import UsageError
 from triptych.generate import GenerationOptions
-from triptych.pictures import EncodedImage
-from triptych.processor import Message, Sample, ask_about
-from triptych.tasks.responding import Answer, Responder
+from triptych.processor import Message, ask_about
+from triptych.tasks.responding import Answer, Responder, as_answer
 
 
 class Conversation:
@@ -25,7 +24,8 @@ class Conversation:
         """What to know about answers about the pictures so far; mostly empty."""
         self._responder = responder
         self._first = tuple(pictures)
-        self._encoded: list[EncodedImage] = []
+        self._opened: list[Message] = []
+        """The same with the pictures opened, as the engine gets them."""
 
     def send(self, text: str, pictures: Sequence[object] = ()) -> str:
         """Say something, and the model's answer. A turn that fails leaves nothing behind.
@@ -34,9 +34,9 @@ class Conversation:
             UsageError: the text is empty.
             TokenError: the conversation has become longer than the model takes.
         """
-        said, encoded, prompt = self._turn(text, pictures)
-        [self.last] = self._responder.answer([prompt], self.options, [self.note])
-        self._keep(said, encoded, self.last.text)
+        said, shown = self._turn(text, pictures)
+        [self.last] = self._responder.answer([[*self._opened, *shown]], self.options, [self.note])
+        self._keep(said, shown, self.last.text)
         return self.last.text
 
     def stream(self, text: str, pictures: Sequence[object] = ()) -> Iterator[str]:
@@ -45,37 +45,32 @@ class Conversation:
         Raises:
             UsageError, TokenError: see `send`.
         """
-        said, encoded, prompt = self._turn(text, pictures)
+        said, shown = self._turn(text, pictures)
+        streamed = self._responder.stream([*self._opened, *shown], self.options)
 
         def pieces() -> Iterator[str]:
-            heard: list[str] = []
-            for piece in self._responder.stream(prompt, self.options):
-                heard.append(piece)
-                yield piece
-            self._keep(said, encoded, "".join(heard).strip())
+            yield from streamed
+            assert streamed.reply is not None
+            self.last = as_answer(streamed.reply, self.note)
+            self._keep(said, shown, self.last.text)
 
         return pieces()
 
     def reset(self) -> None:
         """Begin anew, with the pictures of the beginning."""
-        self.messages, self._encoded = [], []
+        self.messages, self._opened = [], []
         self.last, self.note = None, ""
 
-    def _turn(
-        self, text: str, pictures: Sequence[object]
-    ) -> tuple[list[Message], list[EncodedImage], Sample]:
-        """The new message, its pictures, and all that the model is shown."""
+    def _turn(self, text: str, pictures: Sequence[object]) -> tuple[list[Message], list[Message]]:
+        """The new message as it was given, and with its pictures opened."""
         if not text.strip():
             raise UsageError("there is nothing to answer; write what you want to say")
-        shown = [*(() if self.messages else self._first), *pictures]
-        opened = self._responder.open(shown)
-        processor = self._responder.loaded.processor
-        encoded = [processor.encode_image(picture) for picture in opened]
-        said = ask_about(shown, text)
-        prompt = self._responder.prompt([*self.messages, *said], [*self._encoded, *encoded])
+        given = [*(() if self.messages else self._first), *pictures]
+        opened = self._responder.open(given)
         self.note = self._responder.note(opened) or self.note
-        return said, encoded, prompt
+        return ask_about(given, text), ask_about(opened, text)
 
-    def _keep(self, said: list[Message], encoded: list[EncodedImage], answer: str) -> None:
-        self.messages += [*said, {"role": "assistant", "content": answer}]
-        self._encoded += encoded
+    def _keep(self, said: list[Message], shown: list[Message], answer: str) -> None:
+        answered: Message = {"role": "assistant", "content": answer}
+        self.messages += [*said, answered]
+        self._opened += [*shown, answered]

@@ -1,5 +1,9 @@
 """What finding boxes and finding points have in common."""
 
+from typing import Literal
+
+from triptych.engines import Engine
+from triptych.engines.places import FORMATS
 from triptych.errors import UsageError
 from triptych.generate import GenerationOptions
 from triptych.processor import ask_about
@@ -13,31 +17,50 @@ _ARTICLES = ("the", "a", "an")
 
 
 def find_places(
-    responder: Responder, picture: object, phrase: str, prompt: str, options: GenerationOptions
+    responder: Responder,
+    picture: object,
+    phrase: str,
+    prompt: str,
+    options: GenerationOptions,
 ) -> list[Located]:
     """Every place that the model writes when asked for the phrase, in pixels of the original.
 
     Whatever is no place is skipped; a place without a label gets the phrase.
 
     Raises:
-        UsageError: the phrase is empty, or the model writes no places.
+        UsageError: the phrase is empty, or nobody knows how the model writes places.
     """
-    processor = responder.loaded.processor
     wanted = _without_article(phrase)
     if not wanted:
         raise UsageError("the phrase is empty; write what to look for, in quotes")
-    if processor.config.coordinates is None:
-        raise UsageError(
-            f"{responder.loaded.architecture.name} writes no boxes or points; "
-            "name a model that does, like mini"
-        )
     [opened] = responder.open([picture])
     question = prompt.replace("{phrase}", wanted)
-    [completion] = responder.complete([responder.prompt(ask_about([opened], question))], options)
-    said = [token for token in completion.token_ids if token not in processor.end_ids]
-    raw = processor.tokenizer.decode(said, skip_special=False)
-    found = processor.config.coordinates.read(raw, opened.width, opened.height)
+    spoken, own = responder.places, responder.engine.coordinates
+    if spoken is not None:
+        shown, transform = spoken.show(opened, responder.engine.max_pixels)
+        reply = responder.reply(ask_about([shown], question), options)
+        found = spoken.read(reply.spelled or reply.text, transform)
+    elif own is not None:
+        reply = responder.reply(ask_about([opened], question), options)
+        found = own.read(reply.spelled, opened.width, opened.height)
+    else:
+        raise _no_places(responder.engine)
     return [Located(each.place, each.label or wanted) for each in found]
+
+
+def usual_prompt(responder: Responder, kind: Literal["box", "point"], trained: str) -> str:
+    """What to ask for places: as `trained`, or in the model's words where it has no tokens."""
+    return trained if responder.places is None else responder.places.question(kind)
+
+
+def _no_places(engine: Engine) -> UsageError:
+    forms = ", ".join(each.name for each in FORMATS)
+    is_native = engine.name == "native"
+    cure = "name a model that does, like mini" if is_native else "if it does, say how"
+    return UsageError(
+        f"{engine.model_name} writes no boxes or points that are known here; {cure}, or name the "
+        f"form with --coordinates (coordinates= in Python): {forms}"
+    )
 
 
 def _without_article(phrase: str) -> str:

@@ -72,7 +72,7 @@ def read(
     names = () if schema is None else field_names(schema)
     question = (EXTRACT if names else TRANSCRIBE) if prompt is None else prompt
     opened = responder.open([document])
-    asked = responder.prompt(ask_about(opened, question.replace("{keys}", _enumerate(names))))
+    asked = ask_about(opened, question.replace("{keys}", _enumerate(names)))
     [answer] = responder.answer([asked], options, [responder.note(opened)])
     value, is_json = parse_json(answer.text)
     given = set(cast(dict[str, Any], value)) if isinstance(value, dict) else set[str]()

@@ -1,31 +1,33 @@
-"""What every task does: messages in, what the model said out."""
+"""What every task does: messages in, what the model said out, whichever engine runs it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from triptych.checkpoint.model_folder import LoadedModel
-from triptych.errors import TokenError
-from triptych.generate import Completion, GenerationOptions, generate, stream
+from triptych.engines import Engine, Reply, Streamed
+from triptych.engines.places import SpokenPlaces
+from triptych.generate import GenerationOptions
 from triptych.media import Picture
-from triptych.pictures import EncodedImage
-from triptych.processor import Message, Sample
+from triptych.processor import Message
 from triptych.tasks.embedded import note_on
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said."""
+    """What a model said. None where its engine does not tell."""
 
     text: str
     ended: bool
     """True when the model ended its answer, False when the length limit did."""
-    log_probability: float
-    num_prompt_tokens: int
-    num_answer_tokens: int
+    log_probability: float | None
+    """Sum over its tokens."""
+    num_prompt_tokens: int | None
+    num_answer_tokens: int | None
     note: str = ""
     """What to know before relying on it; mostly empty."""
+    log_probabilities: tuple[float, ...] = ()
+    """Of each token; empty after a beam search."""
 
-    def as_dict(self) -> dict[str, str | float | int | bool]:
+    def as_dict(self) -> dict[str, str | float | int | bool | None]:
         """The answer as plain values, for JSON; a note only where there is one."""
         return {
             "text": self.text,
@@ -39,61 +41,50 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Responder:
-    """A loaded model that responds to messages; every task asks it."""
+    """A model that responds to messages; every task asks it."""
 
-    loaded: LoadedModel
+    engine: Engine
     embedded: str = ""
     """Its name where it came with the package."""
+    places: SpokenPlaces | None = None
+    """How it writes boxes and points in words; None where it has tokens for them, or where nobody
+    knows."""
 
     def open(self, pictures: Sequence[object]) -> list[Picture]:
         """Open pictures; those that are open stay as they are."""
-        return [self.loaded.processor.open(picture) for picture in pictures]
+        return [self.engine.open(picture) for picture in pictures]
 
     def note(self, pictures: Sequence[Picture]) -> str:
         """What to know about answers about these pictures; mostly nothing."""
         return note_on(self.embedded, pictures)
 
-    def prompt(
-        self, messages: Sequence[Message], features: Sequence[EncodedImage] | None = None
-    ) -> Sample:
-        """Messages as the beginning of an answer; `features` stands in for their pictures.
-
-        Raises:
-            TokenError: they are longer than the model takes.
-        """
-        sample = self.loaded.processor.encode(
-            messages, add_generation_prompt=True, features=features
-        )
-        if sample.num_truncated:
-            most = self.loaded.processor.config.max_tokens
-            raise TokenError(
-                f"the messages are {most + sample.num_truncated} tokens long and this model takes "
-                f"{most}; begin anew, or say less"
-            )
-        return sample
-
-    def complete(self, prompts: Sequence[Sample], options: GenerationOptions) -> list[Completion]:
-        """What the model says to each prompt, as tokens too."""
-        return generate(self.loaded.model, self.loaded.processor, prompts, options)
+    def reply(self, messages: Sequence[Message], options: GenerationOptions) -> Reply:
+        """What the model says to one conversation, with all that its engine tells."""
+        return self.engine.answer([messages], options)[0]
 
     def answer(
-        self, prompts: Sequence[Sample], options: GenerationOptions, notes: Sequence[str]
+        self,
+        conversations: Sequence[Sequence[Message]],
+        options: GenerationOptions,
+        notes: Sequence[str],
     ) -> list[Answer]:
-        """What the model says to each prompt, with a note each."""
-        completions = self.complete(prompts, options)
-        return [_answer(c, note) for c, note in zip(completions, notes, strict=True)]
+        """What the model says to each conversation, with a note each."""
+        replies = self.engine.answer(conversations, options)
+        return [as_answer(reply, note) for reply, note in zip(replies, notes, strict=True)]
 
-    def stream(self, prompt: Sample, options: GenerationOptions) -> Iterator[str]:
+    def stream(self, messages: Sequence[Message], options: GenerationOptions) -> Streamed:
         """What the model says, piece by piece."""
-        return stream(self.loaded.model, self.loaded.processor, prompt, options)
+        return self.engine.stream(messages, options)
 
 
-def _answer(completion: Completion, note: str) -> Answer:
+def as_answer(reply: Reply, note: str) -> Answer:
+    """A reply as people get it."""
     return Answer(
-        text=completion.text.strip(),
-        ended=completion.ended,
-        log_probability=completion.log_probability,
-        num_prompt_tokens=completion.num_prompt_tokens,
-        num_answer_tokens=len(completion.token_ids),
+        text=reply.text.strip(),
+        ended=reply.ended,
+        log_probability=reply.log_probability,
+        num_prompt_tokens=reply.num_prompt_tokens,
+        num_answer_tokens=reply.num_answer_tokens,
         note=note,
+        log_probabilities=reply.log_probabilities,
     )

@@ -1,0 +1,108 @@
+"""From a model's name to an assistant, whichever engine runs it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from triptych.checkpoint.layouts import open_model
+from triptych.engines import ENGINES, Engine, NativeEngine
+from triptych.engines.places import find_format
+from triptych.errors import UnknownNameError, UsageError
+from triptych.processor import Processor
+from triptych.tasks.assistant import Assistant
+from triptych.tasks.embedded import DEFAULT_MODEL, embedded_models
+from triptych.tasks.finding import find_model
+
+KEY_VARIABLE = "TRIPTYCH_API_KEY"
+"""Environment variable with the key of a server; a name of our own, so that no other service's key
+is sent anywhere by accident."""
+
+TIMEOUT_S = 300.0
+"""Longest silence of a server."""
+
+
+def load(
+    name: str | Path | None = None,
+    *,
+    max_pixels: int | None = None,
+    engine: str = "native",
+    url: str | None = None,
+    key_variable: str = KEY_VARIABLE,
+    timeout_s: float = TIMEOUT_S,
+    coordinates: str | None = None,
+) -> Assistant:
+    """Load a model by its name where it comes with the package, or by a folder.
+
+    Args:
+        name: For the native engine an embedded model, or the folder of a run, of a saved model or
+            of a published one; None for `mini`. For `transformers` a folder or a name on the Hub.
+            For `openai` what the server calls it; None where it has only one.
+        max_pixels: The most that pictures may have, instead of what the model's configuration
+            says.
+        engine: What runs it: `native`, `transformers` or `openai`.
+        url: Of the server, for `openai`.
+        key_variable: Environment variable with the server's key, if it wants one.
+        timeout_s: Longest silence of the server.
+        coordinates: How the model writes boxes and points, where its name does not tell; one of
+            `triptych.engines.places.FORMATS`.
+
+    Raises:
+        UnknownNameError: there is no such model, folder, engine or form of coordinates.
+        CheckpointError: the folder is incomplete or torn.
+        UsageError: `max_pixels` is less than the model's smallest picture, or the model resizes
+            all pictures to one size; or `url` is missing, malformed, or not for this engine.
+        EngineError: the server or the library refuses.
+        MissingExtraError: the engine needs a library that is not installed.
+    """
+    if max_pixels is not None and max_pixels < 1:
+        raise UsageError(f"max_pixels must be above 0, got {max_pixels}; leave it out for all")
+    if engine not in ENGINES:
+        raise UnknownNameError("engine", engine, ENGINES)
+    if url is not None and engine != "openai":
+        raise UsageError(f"a url is for the openai engine, not for {engine}; add --engine openai")
+    places = None if coordinates is None else find_format(coordinates)
+    if engine == "native":
+        name = DEFAULT_MODEL if name is None else name
+        embedded = str(name) if str(name) in embedded_models() else ""
+        return Assistant(_native(name, max_pixels), embedded=embedded, places=places)
+    if engine == "transformers":
+        return Assistant(_transformers(name, max_pixels), places=places)
+    return Assistant(_openai(name, url, max_pixels, key_variable, timeout_s), places=places)
+
+
+def _native(name: str | Path, max_pixels: int | None) -> NativeEngine:
+    loaded = open_model(find_model(name))
+    if max_pixels is not None:
+        old = loaded.processor
+        processor = Processor(old.config, old.model, old.tokenizer, max_pixels=max_pixels)
+        loaded = replace(loaded, processor=processor)
+    return NativeEngine(loaded)
+
+
+def _transformers(name: str | Path | None, max_pixels: int | None) -> Engine:
+    from triptych.engines.transformers import load_transformers
+
+    if name is None:
+        raise UsageError(
+            "the transformers engine needs a model; name a folder or one on the Hub with --model"
+        )
+    return load_transformers(str(name), max_pixels=max_pixels)
+
+
+def _openai(
+    name: str | Path | None,
+    url: str | None,
+    max_pixels: int | None,
+    key_variable: str,
+    timeout_s: float,
+) -> Engine:
+    from triptych.engines.openai import connect
+
+    if not url:
+        raise UsageError("the openai engine needs the address of a server; give it with --url")
+    return connect(
+        url,
+        None if name is None else str(name),
+        key_variable=key_variable,
+        timeout_s=timeout_s,
+        max_pixels=max_pixels,
+    )
