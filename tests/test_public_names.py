@@ -15,7 +15,7 @@ PACKAGES = sorted(
 
 
 def test_the_package_offers_exactly_its_public_names() -> None:
-    assert sorted(triptych.__all__) == ["Answer", "Assistant", "load"]
+    assert sorted(triptych.__all__) == ["Answer", "Assistant", "Scorer", "load", "load_scorer"]
     for name in triptych.__all__:
         assert getattr(triptych, name).__doc__, name
 

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from triptych.tasks import Answer, Assistant, load
+    from triptych.tasks import Answer, Assistant, Scorer, load, load_scorer
 
-__all__ = ["Answer", "Assistant", "load"]
+__all__ = ["Answer", "Assistant", "Scorer", "load", "load_scorer"]
 
 
 def __getattr__(name: str) -> object:

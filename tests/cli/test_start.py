@@ -15,7 +15,7 @@ print(*sorted(heavy & set(sys.modules)))
 
 VERBS = (
     *("ask", "build", "caption", "chat", "draw", "evaluate", "export"),
-    *("locate", "point", "read", "recipes", "train", "watch", "xray"),
+    *("locate", "point", "read", "recipes", "score", "train", "watch", "xray"),
 )
 LOOKING = ("ask", "caption", "chat", "locate", "point", "read", "watch")
 """Verbs that put something to a model."""

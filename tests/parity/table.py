@@ -123,9 +123,10 @@ def _number(value: float | None) -> str:
 
 
 def _titles() -> list[str]:
+    from triptych.architectures.scorer_families import SCORER_FAMILIES
     from triptych.checkpoint.layouts import FAMILIES as PUBLISHED
 
-    return [family.title for family in PUBLISHED]
+    return [family.title for family in (*PUBLISHED, *SCORER_FAMILIES)]
 
 
 def _be_quiet() -> None:

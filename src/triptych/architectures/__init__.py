@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.blip2 import blip2_debug, blip2_opt_2_7b
+from triptych.architectures.clip import clip_b16, clip_b32, clip_debug, clip_l14, clip_l14_336
 from triptych.architectures.debug import debug_tokenizer
 from triptych.architectures.flamingo import (
     flamingo_3b,
@@ -26,6 +27,8 @@ from triptych.architectures.qwen2_vl import (
     qwen2_vl_72b,
     qwen2_vl_debug,
 )
+from triptych.architectures.scorer import ScorerArchitecture
+from triptych.architectures.siglip import siglip_b16, siglip_debug, siglip_so400m
 from triptych.errors import UnknownNameError
 
 ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
@@ -56,6 +59,21 @@ ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
 }
 """Every named system; those ending in `_debug` are twins that train on a CPU in seconds."""
 
+SCORERS: Mapping[str, Callable[[], ScorerArchitecture]] = {
+    each.__name__: each
+    for each in (
+        clip_b16,
+        clip_b32,
+        clip_debug,
+        clip_l14,
+        clip_l14_336,
+        siglip_b16,
+        siglip_debug,
+        siglip_so400m,
+    )
+}
+"""Every named system that compares pictures with texts, likewise."""
+
 
 def find_architecture(name: str) -> Architecture:
     """The architecture of that name.
@@ -68,4 +86,11 @@ def find_architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]()
 
 
-__all__ = ["ARCHITECTURES", "Architecture", "debug_tokenizer", "find_architecture"]
+__all__ = [
+    "ARCHITECTURES",
+    "SCORERS",
+    "Architecture",
+    "ScorerArchitecture",
+    "debug_tokenizer",
+    "find_architecture",
+]

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from triptych.errors import ConfigError
+from triptych.fusion.dual import DualConfig
+from triptych.fusion.matching import MatcherConfig
 from triptych.fusion.vlm import VLMConfig
 from triptych.language import DecoderConfig
 from triptych.vision import ViTConfig
@@ -45,6 +47,9 @@ class PublishedTensor:
 
     def split(self, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Our names and tensors, views of the published one."""
+        if self.part_shapes == ((),):
+            yield self.parts[0], tensor.reshape(())
+            return
         rows = tensor.reshape(-1, *self.part_shapes[0][1:])
         start = 0
         for part, shape in zip(self.parts, self.part_shapes, strict=True):
@@ -86,7 +91,7 @@ class PanelNames:
 
 
 def published_tensors(
-    config: VLMConfig, names: Mapping[str, PanelNames], system: str
+    config: VLMConfig | DualConfig | MatcherConfig, names: Mapping[str, PanelNames], system: str
 ) -> list[PublishedTensor]:
     """Every tensor of a published model, in the order of our modules.
 
@@ -177,7 +182,9 @@ def _tensor(
 ) -> PublishedTensor:
     panel, _, inner = parts[0].partition(".")
     shapes = tuple(tuple(state[part].shape) for part in parts)
-    rows, rest = sum(shape[0] for shape in shapes), shapes[0][1:]
     outer = (1,) * names[panel].outer_axes.get(inner, 0)
+    if shapes == ((),):
+        return PublishedTensor(name, tuple(parts), outer, shapes)
+    rows, rest = sum(shape[0] for shape in shapes), shapes[0][1:]
     shape = (rows, *kernel) if inner == "patch.weight" else (*outer, rows, *rest)
     return PublishedTensor(name, tuple(parts), shape, shapes)

@@ -26,6 +26,7 @@ from triptych.architectures.published_family import (
 )
 from triptych.architectures.qwen2_5_vl_family import QWEN2_5_VL_FAMILY
 from triptych.architectures.qwen2_vl_family import QWEN2_VL_FAMILY
+from triptych.architectures.scorer_families import find_scorer_family
 from triptych.checkpoint.files import (
     recover_folder,
     replacing_folder,
@@ -202,7 +203,13 @@ def _family_of(architecture: Architecture, layout: str) -> PublishedFamily:
 
 
 def _family_in(folder: Path) -> PublishedFamily:
-    kind = read_settings(folder / CONFIG).get("model_type")
+    settings = read_settings(folder / CONFIG)
+    scorer, kind = find_scorer_family(settings), settings.get("model_type")
+    if scorer is not None:
+        raise UsageError(
+            f"{folder} holds a model of the {scorer.title} family, which {scorer.abilities} but "
+            "does not generate text; use `triptych score` or triptych.load_scorer"
+        )
     for family in FAMILIES:
         if kind in family.model_types:
             return family

@@ -23,6 +23,7 @@ from triptych.cli import (
     point,
     read,
     recipes,
+    score,
     train,
     watch,
     xray,
@@ -52,6 +53,7 @@ app.command("locate", short_help="Find things in a picture, as boxes.")(locate.l
 app.command("point", short_help="Find things in a picture, as points.")(point.point)
 app.command("read", short_help="Read a document into JSON.")(read.read)
 app.command("recipes", short_help="List what can be trained, with every setting.")(recipes.recipes)
+app.command("score", short_help="Score how well texts fit pictures.")(score.score)
 app.command("train", short_help="Train a model by a recipe.")(train.train)
 app.command("watch", short_help="Ask a question about a clip.")(watch.watch)
 app.command("xray", short_help="Parameters, shapes and costs of a model.")(xray.xray)

@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 import tokenizers
-from tokenizers import AddedToken, Encoding, Regex, decoders, models, pre_tokenizers, trainers
+from tokenizers import (
+    AddedToken,
+    Encoding,
+    Regex,
+    decoders,
+    models,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
 from triptych.errors import TokenError, nearest
 
@@ -179,6 +188,35 @@ class Tokenizer:
     def swallows_space(self, special_token: str) -> tuple[bool, bool]:
         """Whether white space in front of and behind a special token belongs to it."""
         return self._swallows.get(special_token, (False, False))
+
+    @property
+    def framing(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Special tokens that the file writes in front of a text, and behind it.
+
+        Chat templates write their own; this is for models that read single texts.
+        """
+        text = self.inner.encode("a", add_special_tokens=False).tokens
+        whole = self.inner.encode("a", add_special_tokens=True).tokens
+        start = next(i for i in range(len(whole) + 1) if whole[i : i + len(text)] == text)
+        return tuple(whole[:start]), tuple(whole[start + len(text) :])
+
+    def framed(self, begin: Sequence[str], end: Sequence[str]) -> "Tokenizer":
+        """The same tokenizer with a file that writes these special tokens around a text.
+
+        Raises:
+            TokenError: one is no special token.
+        """
+        if self.framing == (tuple(begin), tuple(end)):
+            return self
+        inner = tokenizers.Tokenizer.from_str(self.inner.to_str())
+        template = processors.TemplateProcessing(
+            single=[*begin, "$A", *end],
+            special_tokens=[
+                (token, self.special(token)) for token in dict.fromkeys([*begin, *end])
+            ],
+        )
+        cast(Any, inner).post_processor = template
+        return Tokenizer(inner)
 
     def encode(self, text: str, *, before: Before = "nothing") -> list[int]:
         """Ids of ordinary text, which never contain a special token (but for unknown characters).

@@ -6,8 +6,10 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from triptych.architectures.scorer import ScorerConfig
 from triptych.fusion.vlm import PANELS, VLM, VLMConfig
 
 
@@ -26,9 +28,12 @@ class Anatomy:
         return sum(self.panels.values())
 
 
-def anatomy(config: VLMConfig) -> Anatomy:
+def anatomy(config: VLMConfig | ScorerConfig) -> Anatomy:
     """Count the parameters of a model that is described but not built."""
-    return count_parameters(build_on_meta(config))
+    if isinstance(config, VLMConfig):
+        return count_parameters(build_on_meta(config))
+    with torch.device("meta"), _Unfilled():
+        return count_parameters(config.build())
 
 
 @lru_cache(maxsize=1)
@@ -49,7 +54,7 @@ class _Unfilled(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def count_parameters(model: VLM) -> Anatomy:
+def count_parameters(model: nn.Module) -> Anatomy:
     """Count the parameters of a built model.
 
     Raises:

@@ -1,0 +1,25 @@
+"""Every family of published models that compare pictures with texts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from triptych.architectures.clip_family import CLIP_FAMILY
+from triptych.architectures.published_scorer import PublishedScorer
+from triptych.architectures.siglip_family import SIGLIP_FAMILY
+
+SCORER_FAMILIES = (CLIP_FAMILY, SIGLIP_FAMILY)
+"""Those that are read and written."""
+
+
+def find_scorer_family(config: Mapping[str, Any]) -> PublishedScorer | None:
+    """The family that a `config.json` belongs to; None where it is another kind of model."""
+    for family in SCORER_FAMILIES:
+        if config.get("model_type") in family.model_types and _is_class(config, family.class_name):
+            return family
+    return None
+
+
+def _is_class(config: Mapping[str, Any], class_name: str) -> bool:
+    """Models of one type may do several things; a file that does not say which may be any."""
+    classes = config.get("architectures")
+    return not classes or class_name in classes

@@ -1,0 +1,118 @@
+"""Score: how well texts fit pictures, by a model that compares the two.
+
+scorer = triptych.load_scorer("clip-folder")
+scorer.score(["dog.jpg"], ["a dog", "a cat"]).probabilities     # [[0.97, 0.03]]
+scorer.embed_texts(["a dog"])                                   # unit vectors, for a search
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from triptych.checkpoint.scorers import LoadedScorer, import_scorer
+from triptych.errors import UsageError
+from triptych.fusion.dual import DualEncoder
+from triptych.tasks.finding import find_model
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Pictures against texts."""
+
+    texts: tuple[str, ...]
+
+    similarities: tuple[tuple[float, ...], ...]
+    """A row for each picture, a number for each text: cosines, -1 to 1."""
+
+    probabilities: tuple[tuple[float, ...], ...]
+    """Likewise, 0 to 1."""
+
+    compete: bool
+    """Whether the texts compete for a picture, so that its probabilities add up to one; otherwise
+    each says whether that text fits."""
+
+    def as_dicts(self) -> list[dict[str, object]]:
+        """For each picture its texts with their numbers, as plain values."""
+        return [
+            {
+                "texts": [
+                    {"text": text, "similarity": similarity, "probability": probability}
+                    for text, similarity, probability in zip(self.texts, *numbers, strict=True)
+                ],
+                "compete": self.compete,
+            }
+            for numbers in zip(self.similarities, self.probabilities, strict=True)
+        ]
+
+
+class Scorer:
+    """Compare pictures with texts. A picture is a path, bytes, array, PIL image or data URI."""
+
+    def __init__(self, loaded: LoadedScorer) -> None:
+        self.architecture = loaded.architecture
+        self.model = loaded.model
+        self.processor = loaded.processor
+
+    @torch.no_grad()
+    def score(self, pictures: Sequence[object], texts: Sequence[str]) -> Comparison:
+        """Every picture against every text.
+
+        Raises:
+            UsageError: there is no picture or no text.
+            MediaError: a picture cannot be opened.
+            TokenError: a text is longer than the model reads.
+        """
+        scores = self.model.score(self.processor.encode(pictures, texts))
+        compete = isinstance(self.model, DualEncoder) and (
+            self.model.config.fusion.meaning == "softmax"
+        )
+        return Comparison(
+            tuple(texts), _rows(scores.similarities), _rows(scores.probabilities), compete
+        )
+
+    @torch.no_grad()
+    def embed_pictures(self, pictures: Sequence[object]) -> Float[Tensor, "image shared_dim"]:
+        """Unit vectors; their products with those of texts are cosines.
+
+        Raises:
+            UsageError: there is none, or the model has no one vector for a picture.
+            MediaError: one cannot be opened.
+        """
+        return self._dual().embed_images(self.processor.encode_pictures(pictures))
+
+    @torch.no_grad()
+    def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "text shared_dim"]:
+        """Unit vectors.
+
+        Raises:
+            UsageError: there is none, or the model has no one vector for a picture.
+            TokenError: one is longer than the model reads.
+        """
+        return self._dual().embed_texts(self.processor.encode_texts(texts)[0])
+
+    def _dual(self) -> DualEncoder:
+        if not isinstance(self.model, DualEncoder):
+            raise UsageError(
+                f"{self.architecture.name} scores but does not embed: it compares a text with "
+                "several vectors of a picture; take CLIP or SigLIP to embed"
+            )
+        return self.model
+
+
+def load_scorer(name: str | Path) -> Scorer:
+    """Load a model that compares pictures with texts, by its folder.
+
+    Raises:
+        UnknownNameError: there is no such folder.
+        UsageError: it holds a model that does not compare pictures with texts.
+        CheckpointError: it is incomplete or torn.
+    """
+    return Scorer(import_scorer(find_model(name)))
+
+
+def _rows(numbers: Float[Tensor, "image text"]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(map(float, row)) for row in numbers)

@@ -1,0 +1,33 @@
+"""Scoring in Python: numbers by picture and text, vectors for a search."""
+
+import pytest
+import torch
+from tests.laws.debug_models import picture
+from tests.laws.debug_scorers import scorer
+
+from triptych.checkpoint.scorers import export_scorer
+from triptych.tasks import Scorer, load_scorer
+
+PICTURES = [picture(0), picture(1, 64, 48)]
+
+
+def test_a_comparison_has_a_row_a_picture_and_a_number_a_text():
+    compared = Scorer(scorer("clip_debug")).score(PICTURES, ["a", "b", "c"])
+    assert compared.texts == ("a", "b", "c") and compared.compete
+    assert [len(row) for row in compared.similarities] == [3, 3]
+    assert [sum(row) for row in compared.probabilities] == pytest.approx([1, 1])
+
+
+def test_vectors_multiply_to_the_similarities():
+    scoring = Scorer(scorer("siglip_debug"))
+    texts = ["a", "a red circle"]
+    products = scoring.embed_pictures(PICTURES) @ scoring.embed_texts(texts).T
+    compared = scoring.score(PICTURES, texts)
+    assert not compared.compete
+    torch.testing.assert_close(products, torch.tensor(compared.similarities))
+
+
+def test_a_folder_is_loaded_by_its_name(tmp_path):
+    export_scorer(tmp_path / "clip", scorer("clip_debug"))
+    again = load_scorer(tmp_path / "clip").score(PICTURES, ["a", "b"])
+    assert again == Scorer(scorer("clip_debug")).score(PICTURES, ["a", "b"])
