@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from triptych.shapes import Grid, PositionIds, Tiles, TokenIds, TokenMask
@@ -98,6 +98,8 @@ class ModelInputs:
     """For sequences that share a beginning: 0 on the shared prefix, n on the n-th continuation.
     A continuation sees the prefix and itself, so several answers to one picture cost its tokens
     once. None means one plain sequence a row."""
+    mutual_mask: Bool[Tensor, "batch token"] | None = None
+    """True on tokens at the beginning that all see each other; None where all is causal."""
     visual_labels: tuple[VisualLabels, ...] = ()
     """Of every picture of `images`, or empty."""
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from triptych.errors import TokenError
+from triptych.fusion.splice import SpliceConfig
 from triptych.fusion.vlm import VLMConfig
 from triptych.inputs import IGNORED, PREFIX_BRANCH, ImageSpan, ModelInputs, VisualLabels
-from triptych.language import RotaryConfig
+from triptych.language import RotaryConfig, TextPositionsConfig
 from triptych.nn.rotary import multimodal_positions
 from triptych.pictures import EncodedImage
 from triptych.shapes import Tiles
@@ -41,6 +42,8 @@ class Sample:
     """How much each label counts; None for 1 each."""
     visual_labels: tuple[VisualLabels, ...] = ()
     """What the visual tokens of each picture show, where that is known; or empty."""
+    num_mutual: int = 0
+    """Leading tokens all of which see each other; what follows is causal."""
     num_truncated: int = 0
     """Tokens cut from the end to fit `max_tokens`."""
 
@@ -174,6 +177,7 @@ def assemble(
         position_ids=_positions(model, lengths, spans),
         images=tuple(images),
         spans=tuple(spans),
+        num_mutual=_num_mutual(model, branches, labels[: lengths[0]], spans),
     )
     return _fit(sample, max_tokens)
 
@@ -261,6 +265,27 @@ def _with_slots(
     return first + ids, replace(span, start=start, offsets=None if is_one_run else tuple(offsets))
 
 
+def _num_mutual(
+    model: VLMConfig, branches: Branches, labels: Sequence[int], spans: Sequence[ImageSpan]
+) -> int:
+    """How many tokens at the beginning see each other, whose labels are given."""
+    mutual = model.fusion.mutual if isinstance(model.fusion, SpliceConfig) else "nothing"
+    if mutual == "pictures":
+        stop = 0
+        for span in spans:
+            stop = span.stop if span.start == stop else stop
+        return stop
+    if mutual == "nothing":
+        return 0
+    for pieces in branches[1:]:
+        if not isinstance(pieces[0], TextPiece) or not pieces[0].is_answer:
+            raise TokenError(
+                "this model reads its whole prompt in both directions, so conversations with "
+                "different questions cannot share a beginning; encode them one by one"
+            )
+    return next((i for i, label in enumerate(labels) if label != IGNORED), len(labels))
+
+
 def _positions(
     model: VLMConfig, lengths: Sequence[int], spans: Sequence[ImageSpan]
 ) -> Int[Tensor, "*axis token"]:
@@ -276,6 +301,11 @@ def _prefix_positions(
     model: VLMConfig, length: int, spans: Sequence[ImageSpan]
 ) -> Int[Tensor, "*axis token"]:
     positions = model.language.positions
+    if isinstance(positions, TextPositionsConfig):
+        # Pictures count nothing; what stands for them has the position of the text before, or -1.
+        is_text = torch.ones(length, dtype=torch.long)
+        is_text[[each for span in spans for each in span.positions]] = 0
+        return is_text.cumsum(dim=0) - 1
     if not isinstance(positions, RotaryConfig) or positions.mrope_sections is None:
         return torch.arange(length)
     blocks = [
@@ -310,6 +340,7 @@ def _fit(sample: Sample, max_tokens: int) -> Sample:
         branches=sample.branches[:max_tokens],
         weights=None if sample.weights is None else sample.weights[:max_tokens],
         position_ids=sample.position_ids[..., :max_tokens],
+        num_mutual=min(sample.num_mutual, max_tokens),
         num_truncated=excess,
     )
 
@@ -350,8 +381,20 @@ def collate(
         labels=_pad([torch.tensor(s.labels) for s in samples], shifts, length, IGNORED),
         weights=_label_weights(samples, shifts, length),
         branches=branches,
+        mutual_mask=_mutual_mask(samples, shifts, length),
         visual_labels=tuple(labels for sample in samples for labels in sample.visual_labels),
     )
+
+
+def _mutual_mask(
+    samples: Sequence[Sample], shifts: Sequence[int], length: int
+) -> Bool[Tensor, "batch token"] | None:
+    if not any(sample.num_mutual for sample in samples):
+        return None
+    mask = torch.zeros(len(samples), length, dtype=torch.bool)
+    for row, (sample, shift) in enumerate(zip(samples, shifts, strict=True)):
+        mask[row, shift : shift + sample.num_mutual] = True
+    return mask
 
 
 def _label_weights(

@@ -111,7 +111,7 @@ class Gated(nn.Module):
         cache: KVCache | None = None,
     ) -> tuple[Embeddings, GatedMemory]:
         """Hidden states of every position, and what later steps need of the pictures."""
-        embeddings = language.embed(inputs.token_ids)
+        embeddings = language.embed(inputs.token_ids, inputs.position_ids)
         counts = image_counts(inputs)
         memory = gather_memory(visual, inputs, embeddings, counts)
         if cache is not None:
@@ -143,7 +143,7 @@ class Gated(nn.Module):
             raise ShapeError("gated fusion goes on with the memory its forward pass returned")
         counts = memory.image_counts[:, None].expand(token_ids.shape)
         return language(
-            language.embed(token_ids),
+            language.embed(token_ids, position_ids),
             position_ids=position_ids,
             cache=cache,
             between=self._look(memory, counts),

@@ -11,6 +11,7 @@ before anything is written.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -26,7 +27,11 @@ from triptych.shapes import Embeddings, PositionIds, TokenIds
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpliceConfig:
-    """Visual tokens inside the sequence; nothing to choose."""
+    """Visual tokens inside the sequence, and who sees whom there."""
+
+    mutual: Literal["nothing", "pictures", "prompt"] = "nothing"
+    """Which tokens at the beginning of a sequence all see each other: none, so that every token
+    sees those before it; the pictures (GIT); or all before the first answer (PaliGemma)."""
 
     def num_slots(self, num_visual_tokens: int) -> int:
         """Positions of the sequence one picture takes: one for each visual token."""
@@ -61,8 +66,11 @@ class Splice(nn.Module):
         cache: KVCache | None = None,
     ) -> tuple[Embeddings, None]:
         """Hidden states of every position; nothing has to be remembered for later steps."""
-        embeddings = splice(language.embed(inputs.token_ids), visual, inputs.spans)
-        mask = None if cache is not None else attention_mask(inputs)
+        text = language.embed(inputs.token_ids, inputs.position_ids)
+        embeddings = splice(text, visual, inputs.spans)
+        # Causal attention over a cache needs no mask but the cache's own.
+        needs_mask = cache is None or inputs.mutual_mask is not None
+        mask = attention_mask(inputs) if needs_mask else None
         if cache is not None:
             cache.extend_mask(inputs.token_mask)
         hidden = language(embeddings, position_ids=inputs.position_ids, mask=mask, cache=cache)
@@ -77,7 +85,8 @@ class Splice(nn.Module):
         memory: object,
     ) -> Embeddings:
         """Hidden states of tokens that continue what `cache` holds; there is no memory."""
-        return language(language.embed(token_ids), position_ids=position_ids, cache=cache)
+        text = language.embed(token_ids, position_ids)
+        return language(text, position_ids=position_ids, cache=cache)
 
 
 def splice(

@@ -8,6 +8,8 @@ from triptych.language.decoder import (
     DecoderConfig,
     LearnedPositionsConfig,
     RotaryConfig,
+    SinusoidalConfig,
+    TextPositionsConfig,
 )
 from triptych.language.sizes import (
     llama_7b,
@@ -30,6 +32,8 @@ __all__ = [
     "LanguageConfig",
     "LearnedPositionsConfig",
     "RotaryConfig",
+    "SinusoidalConfig",
+    "TextPositionsConfig",
     "llama_7b",
     "mistral_7b",
     "opt_2_7b",

@@ -6,9 +6,14 @@ One class covers the families that vision-language models are built on; the conf
     Mistral                 the same with a sliding window
     Qwen2                   the same with biases on query, key and value; M-RoPE in Qwen2-VL
     OPT                     LayerNorm, ReLU, learned positions, biases everywhere
+    Gemma                   scaled embeddings, RMSNorm around one, gated GELU, heads of any width
+    GIT                     LayerNorm behind every sum, learned positions for text alone, head bias
+    Kosmos-2                LayerNorm also inside of the branches, fixed sine and cosine positions
 
 Llama: https://arxiv.org/abs/2302.13971      Mistral: https://arxiv.org/abs/2310.06825
 Qwen2: https://arxiv.org/abs/2407.10671      OPT: https://arxiv.org/abs/2205.01068
+Gemma: https://arxiv.org/abs/2403.08295      GIT: https://arxiv.org/abs/2205.14100
+Kosmos-2: https://arxiv.org/abs/2306.14824
 """
 
 import math
@@ -25,8 +30,9 @@ from triptych.nn.block import Block
 from triptych.nn.cache import KVCache
 from triptych.nn.masks import causal_mask, padding_mask, window_mask
 from triptych.nn.mlp import MLP, Activation, GatedMLP
-from triptych.nn.norm import NormKind, make_norm
+from triptych.nn.norm import NormKind, OffsetRMSNorm, make_norm
 from triptych.nn.rotary import Rotation, rotation_1d, rotation_mrope
+from triptych.nn.sinusoids import sinusoids
 from triptych.shapes import AttentionMask, Embeddings, Logits, PositionIds, TokenIds
 
 INITIAL_STD = 0.02
@@ -78,6 +84,39 @@ class LearnedPositionsConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TextPositionsConfig:
+    """Learned vectors added to the embeddings of text alone, which are then normalised (GIT).
+
+    Visual tokens have no position and take none: text counts from 0 wherever it stands.
+    """
+
+    max_positions: int
+    """Positions the model can tell apart."""
+
+    def __post_init__(self) -> None:
+        if self.max_positions < 1:
+            raise ConfigError(f"max_positions must be at least 1, got {self.max_positions}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SinusoidalConfig:
+    """Positions as fixed sines and cosines added to the embeddings (Kosmos-2)."""
+
+    offset: int = 2
+    """The first token's position; lower ones once stood for padding."""
+
+    def __post_init__(self) -> None:
+        if self.offset < 0:
+            raise ConfigError(f"offset must be at least 0, got {self.offset}")
+
+
+Positions: TypeAlias = (
+    RotaryConfig | LearnedPositionsConfig | TextPositionsConfig | SinusoidalConfig
+)
+"""Every way in which tokens know where they stand."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DecoderConfig:
     """A decoder-only language model; the defaults are those of the Llama family."""
 
@@ -103,7 +142,7 @@ class DecoderConfig:
     """Width of a head; None for an equal share of `dim`."""
 
     norm: NormKind = "rms"
-    """RMSNorm or LayerNorm."""
+    """RMSNorm, the same with weights around zero (Gemma), or LayerNorm."""
 
     norm_eps: float = 1e-5
     """Added to the mean square before the root."""
@@ -126,11 +165,23 @@ class DecoderConfig:
     qk_norm: QKNorm = "none"
     """Normalisation of each head's queries and keys."""
 
-    positions: RotaryConfig | LearnedPositionsConfig = RotaryConfig()
+    norm_last: bool = False
+    """Normalise each sum instead of each branch's input, and nothing at the end (GIT)."""
+
+    inner_norm: bool = False
+    """LayerNorm also inside of both branches (Kosmos-2)."""
+
+    positions: Positions = RotaryConfig()
     """How tokens know where they stand."""
+
+    scale_embeddings: bool = False
+    """Multiply the embeddings of tokens by the root of `dim` (Gemma, Kosmos-2)."""
 
     tied: bool = False
     """Whether the embedding table is also the output head."""
+
+    head_bias: bool = False
+    """Bias on the logits (GIT)."""
 
     window: int | None = None
     """Tokens a token sees, itself included, counted along the sequence; None for all before it."""
@@ -155,6 +206,12 @@ class DecoderConfig:
                 f"{self.num_heads} query heads do not share {self.num_kv_heads} key heads evenly; "
                 "num_heads must be a multiple of num_kv_heads"
             )
+        if self.tied and self.head_bias:
+            raise ConfigError("a tied head is the embedding table, which has no head_bias")
+        if self.inner_norm and self.gated_mlp:
+            raise ConfigError("inner_norm needs gated_mlp=False: no published gate has such a norm")
+        if isinstance(self.positions, SinusoidalConfig) and self.dim % 2:
+            raise ConfigError(f"sines and cosines need an even dim, got {self.dim}")
         self._check_rotary()
 
     def _check_rotary(self) -> None:
@@ -192,10 +249,19 @@ class Decoder(nn.Module):
         self.dim = config.dim
         self.embedding = nn.Embedding(config.vocab_size, config.dim)
         self.position_embedding = _position_embedding(config)
+        self.embedding_norm = (
+            make_norm(config.norm, config.dim, config.norm_eps)
+            if isinstance(config.positions, TextPositionsConfig)
+            else None
+        )
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList([_block(config) for _ in range(config.depth)])
-        self.norm = make_norm(config.norm, config.dim, config.norm_eps)
-        self.lm_head = None if config.tied else nn.Linear(config.dim, config.vocab_size, bias=False)
+        self.norm = (
+            None if config.norm_last else make_norm(config.norm, config.dim, config.norm_eps)
+        )
+        self.lm_head = (
+            None if config.tied else nn.Linear(config.dim, config.vocab_size, bias=config.head_bias)
+        )
         self.initialise()
 
     @torch.no_grad()
@@ -214,10 +280,33 @@ class Decoder(nn.Module):
                 residual = name.endswith(("attention.out.weight", "mlp.down.weight"))
                 std = residual_std if residual else INITIAL_STD
                 parameter.normal_(0.0, std, generator=generator)
+        for module in self.modules():
+            if isinstance(module, OffsetRMSNorm):
+                module.weight.zero_()
 
-    def embed(self, token_ids: TokenIds) -> Embeddings:
-        """Look tokens up in the embedding table."""
-        return self.embedding(token_ids)
+    @property
+    def first_norm(self) -> Tensor:
+        """A weight that nothing quantises: it tells the panel's kind of number, and its place."""
+        block = self.blocks[0]
+        assert isinstance(block, Block)
+        return block.norm_1.weight
+
+    def embed(self, token_ids: TokenIds, position_ids: PositionIds | None = None) -> Embeddings:
+        """Look tokens up in the embedding table, ready to stand beside visual tokens.
+
+        Raises:
+            ShapeError: positions belong to text alone, and there are none or too high ones.
+        """
+        embeddings = self.embedding(token_ids)
+        if self.config.scale_embeddings:
+            # Rounded to the model's kind of number first, as published models were trained.
+            root = torch.tensor(self.dim**0.5, dtype=embeddings.dtype, device=embeddings.device)
+            embeddings = embeddings * root
+        if self.embedding_norm is None:
+            return embeddings
+        if position_ids is None:
+            raise ShapeError("this language model adds positions to text alone; give position_ids")
+        return self.embedding_norm(embeddings + self._learned(position_ids))
 
     def forward(
         self,
@@ -247,12 +336,13 @@ class Decoder(nn.Module):
                 hidden = between(index, hidden)
             layer = None if cache is None else cache.layers[index]
             hidden = block(hidden, mask=mask, is_causal=is_causal, rotation=rotation, cache=layer)
-        return self.norm(hidden)
+        return hidden if self.norm is None else self.norm(hidden)
 
     def head(self, hidden: Embeddings) -> Logits:
         """Next-token logits of the hidden states given; give only those whose logits matter."""
-        weight = self.embedding.weight if self.lm_head is None else self.lm_head.weight
-        return nn.functional.linear(hidden, weight)
+        if self.lm_head is not None:
+            return self.lm_head(hidden)
+        return nn.functional.linear(hidden, self.embedding.weight)
 
     def allocate_cache(self, batch: int, max_tokens: int) -> KVCache:
         """An empty cache with room for `max_tokens` positions, in the model's dtype and place."""
@@ -268,16 +358,26 @@ class Decoder(nn.Module):
         )
 
     def _with_positions(self, embeddings: Embeddings, position_ids: PositionIds) -> Embeddings:
+        positions = self.config.positions
+        if isinstance(positions, LearnedPositionsConfig):
+            return embeddings + self._learned(position_ids)
+        if isinstance(positions, SinusoidalConfig):
+            waves = sinusoids(_one_axis(position_ids) + positions.offset, self.dim)
+            return embeddings + waves.to(embeddings.dtype)
+        return embeddings
+
+    def _learned(self, position_ids: PositionIds) -> Embeddings:
         learned = self.config.positions
-        if self.position_embedding is None or not isinstance(learned, LearnedPositionsConfig):
-            return embeddings
+        assert self.position_embedding is not None
+        assert isinstance(learned, LearnedPositionsConfig | TextPositionsConfig)
         if not position_ids.is_meta and int(position_ids.max()) >= learned.max_positions:
             # An index beyond the table would take a whole CUDA process down.
             raise ShapeError(
                 f"position {int(position_ids.max())} is beyond the {learned.max_positions} "
                 "positions this model has learned; shorten the sequence"
             )
-        return embeddings + self.position_embedding(_one_axis(position_ids) + learned.offset)
+        offset = learned.offset if isinstance(learned, LearnedPositionsConfig) else 0
+        return self.position_embedding(_one_axis(position_ids).clamp(min=0) + offset)
 
     def _rotation(self, position_ids: PositionIds) -> Rotation | None:
         rotary = self.config.positions
@@ -300,13 +400,17 @@ def _one_axis(position_ids: PositionIds) -> PositionIds:
 
 
 def _position_embedding(config: DecoderConfig) -> nn.Embedding | None:
-    learned = config.positions
-    if not isinstance(learned, LearnedPositionsConfig):
-        return None
-    return nn.Embedding(learned.max_positions + learned.offset, config.dim)
+    match config.positions:
+        case LearnedPositionsConfig(max_positions=most, offset=offset):
+            return nn.Embedding(most + offset, config.dim)
+        case TextPositionsConfig(max_positions=most):
+            return nn.Embedding(most, config.dim)
+        case _:
+            return None
 
 
 def _block(config: DecoderConfig) -> Block:
+    inner_norm_eps = config.norm_eps if config.inner_norm else None
     attention = Attention(
         config.dim,
         config.num_heads,
@@ -316,10 +420,23 @@ def _block(config: DecoderConfig) -> Block:
         out_bias=config.out_bias,
         qk_norm=config.qk_norm,
         qk_norm_eps=config.norm_eps,
+        inner_norm_eps=inner_norm_eps,
     )
-    mlp_class = GatedMLP if config.gated_mlp else MLP
-    mlp = mlp_class(config.dim, config.ffn_dim, config.activation, bias=config.mlp_bias)
-    return Block(attention, mlp, norm=config.norm, norm_eps=config.norm_eps, dropout=config.dropout)
+    return Block(
+        attention,
+        _mlp(config, inner_norm_eps),
+        norm=config.norm,
+        norm_eps=config.norm_eps,
+        dropout=config.dropout,
+        norm_last=config.norm_last,
+    )
+
+
+def _mlp(config: DecoderConfig, inner_norm_eps: float | None) -> MLP | GatedMLP:
+    sizes = config.dim, config.ffn_dim
+    if config.gated_mlp:
+        return GatedMLP(*sizes, config.activation, bias=config.mlp_bias)
+    return MLP(*sizes, config.activation, bias=config.mlp_bias, inner_norm_eps=inner_norm_eps)
 
 
 def _who_sees_whom(

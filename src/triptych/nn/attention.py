@@ -7,6 +7,7 @@ are never repeated.
 Attention Is All You Need: https://arxiv.org/abs/1706.03762
 Grouped-query attention: https://arxiv.org/abs/2305.13245
 Query-key normalisation: https://arxiv.org/abs/2302.05442
+Norms inside a branch (Magneto): https://arxiv.org/abs/2210.06423
 """
 
 from typing import Literal, TypeAlias
@@ -45,10 +46,12 @@ class Attention(nn.Module):
         qk_norm: QKNorm = "none",
         qk_norm_eps: float = 1e-6,
         dropout: float = 0.0,
+        inner_norm_eps: float | None = None,
     ) -> None:
         """`head_dim` defaults to an equal share of `dim`, `key_bias` to `qkv_bias`.
 
-        `dropout` drops attention weights.
+        `dropout` drops attention weights. With `inner_norm_eps` what the heads have read is
+        normalised as one vector before the output layer (Magneto's sub-LN).
 
         Raises:
             ConfigError: the heads do not divide the width, or the key heads the query heads.
@@ -70,6 +73,11 @@ class Attention(nn.Module):
         self.query = nn.Linear(dim, num_heads * self.head_dim, bias=qkv_bias)
         self.key = nn.Linear(source_dim, kv_dim, bias=has_key_bias)
         self.value = nn.Linear(source_dim, kv_dim, bias=qkv_bias)
+        self.inner_norm = (
+            None
+            if inner_norm_eps is None
+            else nn.LayerNorm(num_heads * self.head_dim, eps=inner_norm_eps)
+        )
         self.out = nn.Linear(num_heads * self.head_dim, dim, bias=out_bias)
         self.norm_spans_heads = qk_norm == "rms_width"
         self.query_norm = _qk_norm(qk_norm, num_heads, self.head_dim, qk_norm_eps)
@@ -105,7 +113,8 @@ class Attention(nn.Module):
             key, value = self._cached_context(context, cache)
         dropout = self.dropout if self.training else 0.0
         mixed = attend(query, key, value, mask=mask, is_causal=is_causal, dropout=dropout)
-        return self.out(mixed.transpose(1, 2).flatten(2))
+        read = mixed.transpose(1, 2).flatten(2)
+        return self.out(read if self.inner_norm is None else self.inner_norm(read))
 
     def queries(
         self, hidden: Float[Tensor, "batch query dim"], rotation: Rotation | None = None

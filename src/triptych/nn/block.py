@@ -1,4 +1,4 @@
-"""The pre-norm transformer block that every panel stacks.
+"""The transformer block that every panel stacks; norms come first unless asked to come last.
 
     hidden
       |----- norm_1 -- attention -- [scale_1] -- dropout --.
@@ -35,9 +35,11 @@ class Block(nn.Module):
         norm_eps: float = 1e-6,
         layer_scale: float | None = None,
         dropout: float = 0.0,
+        norm_last: bool = False,
     ) -> None:
         """`layer_scale` is the initial value of a learned factor on each channel of both
-        branches; `dropout` drops channels of both branches before they are added back."""
+        branches; `dropout` drops channels of both branches before they are added back.
+        `norm_last` normalises each sum instead of each branch's input, as BERT and GIT do."""
         super().__init__()
         dim = attention.dim
         self.norm_1 = make_norm(norm, dim, norm_eps)
@@ -47,6 +49,7 @@ class Block(nn.Module):
         self.scale_1 = _layer_scale(dim, layer_scale)
         self.scale_2 = _layer_scale(dim, layer_scale)
         self.dropout = nn.Dropout(dropout)
+        self.norm_last = norm_last
 
     def forward(
         self,
@@ -60,7 +63,7 @@ class Block(nn.Module):
     ) -> Float[Tensor, "batch token dim"]:
         """The arguments are those of `Attention`."""
         mixed = self.attention(
-            self.norm_1(hidden),
+            hidden if self.norm_last else self.norm_1(hidden),
             context=context,
             mask=mask,
             is_causal=is_causal,
@@ -68,6 +71,9 @@ class Block(nn.Module):
             cache=cache,
         )
         hidden = hidden + self.dropout(_scaled(mixed, self.scale_1))
+        if self.norm_last:
+            hidden = self.norm_1(hidden)
+            return self.norm_2(hidden + self.dropout(_scaled(self.mlp(hidden), self.scale_2)))
         return hidden + self.dropout(_scaled(self.mlp(self.norm_2(hidden)), self.scale_2))
 
 

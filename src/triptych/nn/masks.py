@@ -81,6 +81,21 @@ def prefix_mask(
     return in_prefix | causal_mask(num_tokens, num_tokens, prefix_lengths.device)
 
 
+def mutual_mask(
+    is_mutual: Bool[Tensor, "batch token"],
+) -> Bool[Tensor, "batch 1 token token"]:
+    """Some tokens all see each other. It says nothing of the others; combine with `|`.
+
+    With is_mutual 0 1 1 0:
+
+        0 0 0 0
+        0 1 1 0
+        0 1 1 0
+        0 0 0 0
+    """
+    return is_mutual[:, None, :, None] & is_mutual[:, None, None, :]
+
+
 def document_mask(
     document_ids: Int[Tensor, "batch token"],
 ) -> Bool[Tensor, "batch 1 token token"]:

@@ -3,6 +3,7 @@
 GELU: https://arxiv.org/abs/1606.08415
 Squared ReLU (Primer): https://arxiv.org/abs/2109.08668
 SwiGLU: https://arxiv.org/abs/2002.05202
+Norms inside a branch (Magneto): https://arxiv.org/abs/2210.06423
 """
 
 from collections.abc import Callable
@@ -55,15 +56,21 @@ class MLP(nn.Module):
         bias: bool = True,
         out_dim: int | None = None,
         dropout: float = 0.0,
+        inner_norm_eps: float | None = None,
     ) -> None:
+        """With `inner_norm_eps` the widened, activated vector is normalised (Magneto's sub-LN)."""
         super().__init__()
         self.activation: Activation = activation
         self.up = nn.Linear(dim, hidden_dim, bias=bias)
+        self.inner_norm = (
+            None if inner_norm_eps is None else nn.LayerNorm(hidden_dim, eps=inner_norm_eps)
+        )
         self.down = nn.Linear(hidden_dim, out_dim or dim, bias=bias)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Float[Tensor, "*axis dim"]) -> Float[Tensor, "*axis out_dim"]:
-        return self.down(self.dropout(activate(self.up(hidden), self.activation)))
+        wide = self.dropout(activate(self.up(hidden), self.activation))
+        return self.down(wide if self.inner_norm is None else self.inner_norm(wide))
 
 
 class GatedMLP(nn.Module):
