@@ -57,25 +57,31 @@ SIZES = ((32, 48), (64, 32), (32, 48), (48, 32))
 """Two sizes are alike, and two have equally many patches in another shape."""
 
 
-@pytest.mark.parametrize("name", ["llava_1_5_debug", "qwen2_vl_debug"])
+@pytest.mark.parametrize("name", ["llava_1_5_debug", "llava_next_debug", "qwen2_vl_debug"])
 def test_frozen_features_in_place_of_pixels_say_the_same(name):
     debug = subject(name)
     sample = debug.processor.encode(answered(QUESTIONS[0], "a circle"))
     [image] = sample.images
     with torch.no_grad():
-        features = debug.model.vision(image.pixels[None])
-        cached = replace(image, pixels=features.cells[0], is_features=True)
+        pixels = image.pixels[None] if image.tiles is None else image.pixels
+        cells = debug.model.vision(pixels).cells
+        cells = cells[0] if image.tiles is None else cells
+        cached = replace(image, pixels=cells, is_features=True)
         again = debug.processor.encode(answered(QUESTIONS[0], "a circle"), features=[cached])
         batches = [debug.processor.collate([each]) for each in (sample, again)]
         assert [batch.images_are_features for batch in batches] == [False, True]
         torch.testing.assert_close(*(debug.model(batch) for batch in batches))
 
 
+COUNTED = ("qwen2_vl_debug", "llava_1_5_debug", "llava_next_debug", "minivlm_debug", "blip2_debug")
+
+
 def test_a_config_counts_what_the_model_makes():
-    for name in ("qwen2_vl_debug", "llava_1_5_debug", "minivlm_debug", "blip2_debug"):
+    for name in COUNTED:
         debug = subject(name)
         prompt = debug.prompt(ask_about([picture(0)]))
         [image] = prompt.images
         with torch.no_grad():
             [tokens] = debug.model.encode(debug.processor.collate([prompt]))
-        assert len(tokens) == debug.model.config.num_visual_tokens(image.height, image.width)
+        size = image.height, image.width
+        assert len(tokens) == debug.model.config.num_visual_tokens(*size, image.tiles)

@@ -65,6 +65,7 @@ def test_every_debug_architecture_is_here():
         "flamingo_debug",
         "llava_1_5_debug",
         "llava_debug",
+        "llava_next_debug",
         "minivlm_debug",
         "qwen2_5_vl_debug",
         "qwen2_vl_debug",

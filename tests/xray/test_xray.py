@@ -13,9 +13,10 @@ from triptych.checkpoint.model_folder import save_model
 from triptych.errors import UsageError
 from triptych.fusion.vlm import PANELS
 from triptych.processor import ask_about
+from triptych.shapes import Tiles
 from triptych.xray import report as report_module
 from triptych.xray.anatomy import anatomy, count_parameters
-from triptych.xray.report import draw_patch_norms, look_at, print_report
+from triptych.xray.report import draw_patch_norms, laid_out, look_at, print_report
 from triptych.xray.walk import cache_bytes_per_token, walk
 
 
@@ -45,14 +46,18 @@ def test_the_way_of_a_picture_is_the_one_it_takes(name):
     seen = walk(design.model, design.processor, 50, 80)
     prompt = debug.prompt(ask_about([picture(0, 50, 80)]))
     [image], [span] = prompt.images, prompt.spans
-    assert seen.resized == (image.height, image.width)
+    assert seen.resized == debug.processor.config.resize.target_size(50, 80)
+    if image.tiles is None:
+        assert seen.resized == (image.height, image.width)
     assert seen.num_slots == span.num_slots
     with torch.no_grad():
-        features = debug.model.vision(image.pixels[None])
+        pixels = image.pixels[None] if image.tiles is None else image.pixels
+        features = debug.model.vision(pixels)
         visual = debug.model.connector(features)
-    assert seen.num_visual_tokens == visual.shape[1]
+        joined = debug.model.join(visual, features.grid, image.tiles)
+    assert (seen.num_visual_tokens, seen.num_tiles) == (len(joined), len(pixels))
     shapes = {step.name: step.shape for step in seen.steps}
-    assert shapes["pixels"] == (1, *image.pixels.shape)
+    assert shapes["pixels"] == tuple(pixels.shape)
     assert shapes["vision: cells"] == tuple(features.cells.shape)
     assert shapes["connector"] == tuple(visual.shape)
     assert shapes["sequence"][1] == span.num_slots + 16
@@ -123,3 +128,24 @@ def test_patch_norms_are_drawn_over_what_the_model_sees(tmp_path, monkeypatch):
     monkeypatch.setattr(report_module, "overlay_heatmap", draw)
     draw_patch_norms(str(folder), path, tmp_path / "norms.png")
     assert drawn == [((32, 32), (4, 4))]
+
+
+def test_patch_norms_of_tiles_are_drawn_over_all_tiles_of_the_grid():
+    norms = torch.arange(5.0)[:, None, None].expand(5, 1, 2)
+    grid = [[1, 1, 2, 2], [3, 3, 4, 4]]
+    assert laid_out(norms, Tiles(2, 2, "first", 9, 9)).tolist() == grid
+    grid = [[0, 0, 1, 1], [2, 2, 3, 3]]
+    assert laid_out(norms, Tiles(2, 2, "last", 9, 9)).tolist() == grid
+    assert laid_out(norms[:1], Tiles(0, 0, "last", 9, 9)).tolist() == [[0, 0]]
+
+
+def test_a_picture_in_tiles_is_drawn_and_told(tmp_path, capsys):
+    debug = subject("llava_next_debug")
+    folder, path = tmp_path / "model", tmp_path / "picture.png"
+    save_model(folder, debug.architecture, debug.model, debug.processor.tokenizer)
+    Image.fromarray(picture(0, 60, 90)).save(path)
+    out = draw_patch_norms(str(folder), path, tmp_path / "norms.png")
+    with Image.open(out) as drawn:
+        assert drawn.width >= 64
+    print_report(look_at(str(folder), "", path, ""))
+    assert "seen at 64 x 64 in 5 tiles" in " ".join(capsys.readouterr().out.split())

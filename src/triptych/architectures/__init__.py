@@ -13,6 +13,11 @@ from triptych.architectures.flamingo import (
     flamingo_debug,
 )
 from triptych.architectures.llava import llava_1_5_7b, llava_1_5_debug, llava_7b, llava_debug
+from triptych.architectures.llava_next import (
+    llava_next_debug,
+    llava_next_mistral_7b,
+    llava_next_vicuna_7b,
+)
 from triptych.architectures.mini import mini
 from triptych.architectures.minivlm import minivlm, minivlm_debug
 from triptych.architectures.qwen2_5_vl import (
@@ -44,6 +49,9 @@ ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
         llava_1_5_debug,
         llava_7b,
         llava_debug,
+        llava_next_debug,
+        llava_next_mistral_7b,
+        llava_next_vicuna_7b,
         mini,
         minivlm,
         minivlm_debug,

@@ -12,13 +12,13 @@ an export when a folder is read, but they are no part of our model.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
 
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.llava import llava_1_5_7b
 from triptych.architectures.llava_settings import (
     CLASS,
     KIND,
+    PROCESSOR_CLASS,
     TITLE,
     is_llava,
     read_settings,
@@ -28,6 +28,12 @@ from triptych.architectures.llava_settings import (
     write_settings,
 )
 from triptych.architectures.published import Section
+from triptych.architectures.published_chat import (
+    read_chat,
+    write_ids,
+    write_template,
+    write_tokens,
+)
 from triptych.architectures.published_family import (
     CONFIG,
     GENERATION,
@@ -38,22 +44,16 @@ from triptych.architectures.published_family import (
     PublishedFiles,
     Settings,
 )
-from triptych.architectures.published_language import (
-    EMBEDDING,
-    HEAD,
-    LLAMA_NAMES,
-    language_family,
-)
+from triptych.architectures.published_language import EMBEDDING, HEAD, LLAMA_NAMES
 from triptych.architectures.published_tensors import (
     PanelNames,
     PublishedTensor,
     published_tensors,
     renamed,
 )
-from triptych.architectures.published_text import opening, standing_alone, tokens_of
+from triptych.architectures.published_text import tokens_of
 from triptych.architectures.published_vision_names import CLIP_NAMES
 from triptych.fusion.vlm import VLMConfig
-from triptych.processor import ProcessorConfig
 from triptych.text import ChatTemplate, Tokenizer
 from triptych.vision import ViTConfig
 
@@ -78,9 +78,6 @@ RENAMES = (
     ("lm_head.", "language_model.lm_head."),
 )
 """What versions of transformers have in memory or in files, and the Hub's."""
-
-PAD = "<pad>"
-"""What published tokenizers of the family pad with, where they have it."""
 
 
 def hub_name(name: str) -> str:
@@ -109,15 +106,6 @@ def unread_tensors(config: VLMConfig) -> list[PublishedTensor]:
     return [tensor for tensor in whole if tensor.name not in ours]
 
 
-def write_template(template: ChatTemplate) -> str:
-    """The chat template as others can run it."""
-    return standing_alone(template, _set_tokens(template.image_token))
-
-
-def _set_tokens(image_token: str) -> dict[str, str]:
-    return {"image_token": image_token}
-
-
 def _read(files: PublishedFiles, name: str) -> Architecture:
     model, resize = read_settings(files.config, files.pixels)
     template, max_tokens = _read_text(files)
@@ -131,72 +119,27 @@ def _write(architecture: Architecture, tokenizer: Tokenizer, dtype: str) -> Mapp
     config, pixels = write_settings(architecture, dtype)
     vision, processor = architecture.model.vision, architecture.processor
     assert isinstance(vision, ViTConfig)
-    ids = _ids(processor.template, tokenizer)
-    image_id = tokenizer.special(processor.template.image_token)
+    ids = write_ids(processor.template, tokenizer)
+    image_token = processor.template.image_token
+    image_id = tokenizer.special(image_token)
     config |= {"image_token_index": image_id, "pad_token_id": ids["pad_token_id"]}
     config["text_config"] |= {**ids, "eos_token_id": ids["eos_token_id"][0]}
     return {
         CONFIG: config,
         PREPROCESSOR: pixels,
-        PROCESSOR: write_processor(vision, processor.template.image_token),
-        TOKENIZER_CONFIG: _tokens(processor, tokenizer),
+        PROCESSOR: write_processor(vision, image_token),
+        TOKENIZER_CONFIG: write_tokens(
+            processor, tokenizer, PROCESSOR_CLASS, {"image_token": image_token}
+        ),
         GENERATION: {**ids, "do_sample": False},
     }
 
 
-def _ids(template: ChatTemplate, tokenizer: Tokenizer) -> dict[str, Any]:
-    ends = [tokenizer.special(token) for token in template.end_tokens]
-    return {
-        "bos_token_id": tokenizer.special(template.bos_token) if template.bos_token else None,
-        "eos_token_id": ends,
-        "pad_token_id": tokenizer.special_tokens.get(PAD, ends[0]),
-    }
-
-
-def _tokens(processor: ProcessorConfig, tokenizer: Tokenizer) -> dict[str, Any]:
-    template = processor.template
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",  # reads tokenizer.json as it is
-        "processor_class": "LlavaProcessor",
-        "bos_token": template.bos_token or None,
-        "eos_token": template.end_tokens[0],
-        "pad_token": PAD if PAD in tokenizer.special_tokens else template.end_tokens[0],
-        "additional_special_tokens": list(tokenizer.special_tokens),
-        "extra_special_tokens": {"image_token": template.image_token},
-        "model_max_length": processor.max_tokens,
-        "clean_up_tokenization_spaces": False,
-        "split_special_tokens": False,
-        "chat_template": write_template(template),
-    }
-
-
 def _read_text(files: PublishedFiles) -> tuple[ChatTemplate, int]:
-    text = text_section(files.config)
-    text = text.over(**language_family(text).defaults)
-    generation = Section("generation_config.json", files.generation)
-    has_ends = files.generation.get("eos_token_id") is not None
     whole = Section("config.json", files.config)
     index = "image_token_index" if "image_token_index" in files.config else "image_token_id"
     image_token = tokens_of(whole, index, files.tokenizer)[0]
-    source = files.template.removeprefix(opening(_set_tokens(image_token)))
-    template = ChatTemplate(
-        source=source,
-        end_tokens=tokens_of(generation if has_ends else text, "eos_token_id", files.tokenizer),
-        image_token=image_token,
-        bos_token=_beginning(files, text),
-    )
-    return template, text.count("max_position_embeddings")
-
-
-def _beginning(files: PublishedFiles, text: Section) -> str:
-    """The token a sequence begins with, as the tokenizer's settings or else the model's say."""
-    if "bos_token" in files.tokens:
-        token: object = files.tokens["bos_token"] or ""
-        is_group = isinstance(token, Mapping)
-        return str(cast(Settings, token)["content"] if is_group else token)
-    if text.values.get("bos_token_id") is None:
-        return ""
-    return tokens_of(text, "bos_token_id", files.tokenizer)[0]
+    return read_chat(files, text_section(files.config), image_token)
 
 
 _LOADING = """\

@@ -39,6 +39,9 @@ from triptych.vision import ViTConfig
 TITLE, CLASS, KIND = "LLaVA", "LlavaForConditionalGeneration", "llava"
 """The family, what the published code calls the model, and what its settings call it."""
 
+PROCESSOR_CLASS = "LlavaProcessor"
+"""What the published code calls the processor."""
+
 
 class _Parts(NamedTuple):
     """The parts of an architecture of this family, each of its kind."""
@@ -75,23 +78,25 @@ def write_settings(architecture: Architecture, dtype: str) -> tuple[dict[str, An
         "tie_word_embeddings": language.tied,
         "vision_config": write_clip_or_siglip(vision),
         "vision_feature_layer": vision.feature_layer,
-        "vision_feature_select_strategy": _strategy(vision),
+        "vision_feature_select_strategy": feature_strategy(vision),
     }
-    pixels = {"processor_class": "LlavaProcessor", **write_resize(resize, vision)}
+    pixels = {"processor_class": PROCESSOR_CLASS, **write_resize(resize, vision)}
     read_model, read_back = read_settings(config, pixels)
     check_equal(TITLE, "model", as_run(model), read_model)
     check_equal(TITLE, "processor.resize", resize, read_back)
     return config, pixels
 
 
-def write_processor(vision: ViTConfig, image_token: str) -> dict[str, Any]:
+def write_processor(
+    vision: ViTConfig, image_token: str, processor_class: str = PROCESSOR_CLASS
+) -> dict[str, Any]:
     """`processor_config.json`: how many slots the published processor reserves."""
     return {
-        "processor_class": "LlavaProcessor",
+        "processor_class": processor_class,
         "image_token": image_token,
         "patch_size": vision.patch_size,
         "num_additional_image_tokens": int(vision.class_token),
-        "vision_feature_select_strategy": _strategy(vision),
+        "vision_feature_select_strategy": feature_strategy(vision),
     }
 
 
@@ -112,7 +117,7 @@ def read_settings(
     whole.require(model_type=KIND, quantization_config=None, multimodal_projector_bias=True)
     pictures = Section("preprocessor_config.json", pixels)
     model = VLMConfig(
-        vision=_read_vision(whole, pictures),
+        vision=read_eyes(whole, pictures),
         connector=MLPConfig(activation=read_activation(whole, "projector_hidden_act")),
         language=read_language(text_section(config), tied=whole.flag("tie_word_embeddings")),
     )
@@ -147,12 +152,18 @@ def _parts(architecture: Architecture) -> _Parts | None:
     return _Parts(vision, connector, language)
 
 
-def _strategy(vision: ViTConfig) -> str:
+def feature_strategy(vision: ViTConfig) -> str:
+    """What the published code calls dropping the class token, or not."""
     drops_class_token = vision.class_token and not vision.keep_class_token
     return "default" if drops_class_token else "full"
 
 
-def _read_vision(whole: Section, pixels: Section) -> ViTConfig:
+def read_eyes(whole: Section, pixels: Section) -> ViTConfig:
+    """The vision panel of a LLaVA, with the block that is read of it.
+
+    Raises:
+        ConfigError: a setting is missing, malformed or not supported.
+    """
     section = whole.section("vision_config").over(model_type=CLIP.model_types[0])
     section.one_of("model_type", CLIP.model_types[0], SIGLIP.model_types[0])
     family, section = find_vision(section)

@@ -40,20 +40,15 @@ def read_resize(pixels: Section) -> ResizeConfig:
     Raises:
         ConfigError: a setting is missing, malformed or not supported.
     """
-    pixels = pixels.over(resample=BICUBIC)
-    pixels.require(do_resize=True, do_rescale=True, do_normalize=True)
-    if pixels.values.get("rescale_factor") is not None:
-        pixels.one_of("rescale_factor", RESCALE, round(RESCALE, 18))
-    pixels.one_of("resample", *_FILTERS)
-    interpolation = _FILTERS[pixels.values["resample"]]
-    size = _size(pixels, "size")
+    interpolation = read_interpolation(pixels)
+    size = read_size(pixels, "size")
     if "shortest_edge" not in size.values:
         pixels.require(do_pad=False)
         height, width = size.count("height"), size.count("width")
         return FixedResizeConfig(height=height, width=width, interpolation=interpolation)
     side = size.count("shortest_edge")
     pixels.require(do_center_crop=True)
-    _size(pixels, "crop_size").over(height=side, width=side).require(height=side, width=side)
+    read_size(pixels, "crop_size").over(height=side, width=side).require(height=side, width=side)
     if pixels.values.get("do_pad"):
         colour = pad_colour(pixels.numbers("image_mean"))
         return PadToSquareConfig(size=side, colour=colour, interpolation=interpolation)
@@ -81,22 +76,47 @@ def write_resize(resize: PicturePolicy, vision: ViTConfig) -> dict[str, Any]:
             )
     return {
         "image_processor_type": kind,
-        "do_convert_rgb": True,
-        "do_resize": True,
         "do_pad": isinstance(resize, PadToSquareConfig),
         "do_center_crop": "crop_size" in sizes,
-        "do_rescale": True,
-        "do_normalize": True,
-        "rescale_factor": RESCALE,
-        "resample": next(each for each, name in _FILTERS.items() if name == resize.interpolation),
-        "image_mean": list(vision.pixel_mean),
-        "image_std": list(vision.pixel_std),
+        **write_colours(vision, resize.interpolation),
         **sizes,
     }
 
 
-def _size(pixels: Section, key: str) -> Section:
-    """A size, which old files give as one number: the edge, or both sides of the crop."""
+def read_interpolation(pixels: Section, default: int = BICUBIC) -> Interpolation:
+    """How new pixels are made; refuses settings that would scale colours otherwise.
+
+    Raises:
+        ConfigError: a setting is malformed or not supported.
+    """
+    pixels = pixels.over(resample=default)
+    pixels.require(do_resize=True, do_rescale=True, do_normalize=True)
+    if pixels.values.get("rescale_factor") is not None:
+        pixels.one_of("rescale_factor", RESCALE, round(RESCALE, 18))
+    pixels.one_of("resample", *_FILTERS)
+    return _FILTERS[pixels.values["resample"]]
+
+
+def write_colours(vision: ViTConfig, interpolation: Interpolation) -> dict[str, Any]:
+    """How new pixels are made, and the colour scale."""
+    return {
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "do_rescale": True,
+        "do_normalize": True,
+        "rescale_factor": RESCALE,
+        "resample": next(each for each, name in _FILTERS.items() if name == interpolation),
+        "image_mean": list(vision.pixel_mean),
+        "image_std": list(vision.pixel_std),
+    }
+
+
+def read_size(pixels: Section, key: str) -> Section:
+    """A size, which old files give as one number: the edge, or both sides of the crop.
+
+    Raises:
+        ConfigError: it is something else.
+    """
     value = pixels.values.get(key)
     if isinstance(value, int):
         is_edge = key == "size" and bool(pixels.values.get("do_center_crop"))

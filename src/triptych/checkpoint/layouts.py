@@ -1,8 +1,8 @@
 """Models in the folders that other engines read and write.
 
     hf    the published Hugging Face layout of the same family, which transformers, vLLM and SGLang
-          load: Qwen2-VL and Qwen2.5-VL (llama.cpp too), and LLaVA with CLIP or SigLIP and a
-          Llama, Mistral or Qwen2
+          load: Qwen2-VL and Qwen2.5-VL (llama.cpp too), LLaVA and LLaVA-NeXT with CLIP or
+          SigLIP and a Llama, Mistral or Qwen2
 
     config.json  generation_config.json  preprocessor_config.json  model*.safetensors
     tokenizer.json  tokenizer_config.json  chat_template.jinja  README.md
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.llava_family import LLAVA_FAMILY
+from triptych.architectures.llava_next_family import LLAVA_NEXT_FAMILY
 from triptych.architectures.published_family import (
     GENERATION,
     TOKENIZER_CONFIG,
@@ -52,7 +53,7 @@ from triptych.errors import CheckpointError, ConfigError, UnknownNameError, Usag
 from triptych.processor import Processor
 from triptych.text import Tokenizer
 
-FAMILIES = (QWEN2_VL_FAMILY, QWEN2_5_VL_FAMILY, LLAVA_FAMILY)
+FAMILIES = (QWEN2_VL_FAMILY, QWEN2_5_VL_FAMILY, LLAVA_FAMILY, LLAVA_NEXT_FAMILY)
 """Every family of published models that is read and written."""
 
 LAYOUTS = {"hf": "published Hugging Face layout"}

@@ -16,12 +16,20 @@ from triptych.text.messages import Message, Part, check_messages
 from triptych.text.pieces import ImagePiece, Piece, TextPiece
 from triptych.text.streaming import StreamDecoder
 from triptych.text.template import ChatTemplate
-from triptych.text.templates import FLAMINGO, PLAIN_CAPTION, QWEN2_VL, QWEN2_VL_SPECIALS, VICUNA
+from triptych.text.templates import (
+    FLAMINGO,
+    MISTRAL,
+    PLAIN_CAPTION,
+    QWEN2_VL,
+    QWEN2_VL_SPECIALS,
+    VICUNA,
+)
 from triptych.text.tiles import TileTextConfig
 from triptych.text.tokenizer import Tokenizer
 
 __all__ = [
     "FLAMINGO",
+    "MISTRAL",
     "PLAIN_CAPTION",
     "QWEN2_VL",
     "QWEN2_VL_SPECIALS",

@@ -95,6 +95,26 @@ VICUNA = ChatTemplate(
 )
 """The conversation format of Vicuna, which LLaVA-1.5 was tuned with."""
 
+MISTRAL = ChatTemplate(
+    source=_SAID
+    + """\
+{{- bos_token -}}
+{%- for message in messages -%}
+{%- if message.role == "system" -%}
+{{ "<<SYS>>\\n" + said(message) + "\\n<</SYS>>\\n\\n" }}
+{%- elif message.role == "user" -%}
+{{ "[INST] " + said(message, "\\n") + " [/INST]" }}
+{%- else -%}
+{{ " " + said(message) + eos_token }}
+{%- endif -%}
+{%- endfor -%}
+""",
+    end_tokens=("</s>",),
+    image_token="<image>",
+    bos_token="<s>",
+)
+"""The conversation format of Mistral's instructed models, as LLaVA-NeXT was tuned with it."""
+
 _NO_ROLES = (
     _SAID
     + """\
