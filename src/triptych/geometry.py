@@ -54,6 +54,12 @@ class Box:
     def centre(self) -> Point:
         return Point((self.left + self.right) / 2, (self.top + self.bottom) / 2)
 
+    @property
+    def corners(self) -> "Polygon":
+        """Clockwise from the top left one."""
+        left, top, right, bottom = self.left, self.top, self.right, self.bottom
+        return Point(left, top), Point(right, top), Point(right, bottom), Point(left, bottom)
+
     def contains(self, point: Point) -> bool:
         """Whether the point lies inside or on the edge."""
         return self.left <= point.x <= self.right and self.top <= point.y <= self.bottom

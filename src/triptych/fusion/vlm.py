@@ -118,10 +118,19 @@ class VLM(nn.Module):
         """Logits of every position, those of padding included."""
         return self.language.head(self.read(inputs)[0])
 
-    def read(self, inputs: ModelInputs, cache: KVCache | None = None) -> tuple[Embeddings, Memory]:
-        """Final hidden states of every position, and what `step` needs to go on."""
+    def read(
+        self,
+        inputs: ModelInputs,
+        cache: KVCache | None = None,
+        visual: Sequence[Float[Tensor, "_visual visual_dim"]] | None = None,
+    ) -> tuple[Embeddings, Memory]:
+        """Final hidden states of every position, and what `step` needs to go on.
+
+        `visual` is what `encode` made of the pictures, where that is known already.
+        """
         inputs = inputs.to(self.device)
-        return self.fusion(self.language, inputs, self.encode(inputs), cache)
+        visual = self.encode(inputs) if visual is None else visual
+        return self.fusion(self.language, inputs, visual, cache)
 
     def step(
         self, token_ids: TokenIds, position_ids: PositionIds, cache: KVCache, memory: Memory

@@ -4,6 +4,7 @@ Logits are computed only where a label is to be predicted. With a prompt of 49 v
 caption of 12 words that is a fifth of the positions, and the vocabulary is the widest layer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,12 +30,20 @@ class Loss:
     """Supervised tokens."""
 
 
-def language_modelling(model: VLM, inputs: ModelInputs, label_smoothing: float = 0.0) -> Loss:
-    """Sum of -log p(token | everything before it in its branch, pictures) over labelled tokens."""
+def language_modelling(
+    model: VLM,
+    inputs: ModelInputs,
+    label_smoothing: float = 0.0,
+    visual: Sequence[Float[Tensor, "_visual visual_dim"]] | None = None,
+) -> Loss:
+    """Sum of -log p(token | everything before it in its branch, pictures) over labelled tokens.
+
+    `visual` is what `VLM.encode` made of the pictures, where that is known already.
+    """
     inputs = inputs.to(model.device)
     rows, positions = labelled_positions(inputs)
     sources = predecessors(inputs)[rows, positions]
-    hidden, _ = model.read(inputs)
+    hidden, _ = model.read(inputs, visual=visual)
     logits = model.language.head(hidden[rows, sources][None])[0].float()
     # Labels, not inputs: a sample may hide a token from the model and still ask for it.
     targets = (inputs.token_ids if inputs.labels is None else inputs.labels)[rows, positions]

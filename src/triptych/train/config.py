@@ -72,6 +72,13 @@ class TrainConfig:
     label_smoothing: float = 0.0
     """Share of probability spread evenly over the vocabulary in the target."""
 
+    answering: float = 1.0
+    """Weight of the loss on answers; 0 leaves out the answers and the blocks of language."""
+
+    seeing: float = 0.0
+    """Weight of the loss of saying what each visual token shows, for samples that know it (see
+    `triptych.objectives.seeing`)."""
+
     ema_decay: float = 0.0
     """Decay of the moving average of the weights that is validated and saved; 0 means none."""
 
@@ -89,9 +96,11 @@ class TrainConfig:
         for name in positive:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("max_steps", "decay_steps"):
+        for name in ("max_steps", "decay_steps", "answering", "seeing"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if self.answering == self.seeing == 0:
+            raise ConfigError("answering and seeing are both 0, so nothing would be learned")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
         if not 0 <= self.label_smoothing < 1:

@@ -27,6 +27,7 @@ from triptych.errors import TrainingError
 from triptych.fusion.vlm import VLM
 from triptych.inputs import ModelInputs
 from triptych.objectives.language_modelling import labelled_positions, language_modelling
+from triptych.objectives.seeing import num_described, seeing
 from triptych.processor import Processor, Sample
 from triptych.train.average import WeightAverage
 from triptych.train.checkpoints import Checkpoints, Progress
@@ -163,9 +164,11 @@ class _Outcome:
     num_images: int
     num_tokens: int
     num_labels: int
+    seen: float | None
+    """Mean loss of seeing; None where it is no objective."""
 
     def line(self, progress: Progress, optimizer: torch.optim.Optimizer) -> dict[str, float | int]:
-        return {
+        line = {
             "step": progress.step,
             "loss": self.loss,
             "learning_rate": max(group["lr"] for group in optimizer.param_groups),
@@ -175,6 +178,7 @@ class _Outcome:
             "labels": self.num_labels,
             "seconds": round(progress.seconds, 3),
         }
+        return line if self.seen is None else line | {"seeing": self.seen}
 
 
 def _step(
@@ -185,19 +189,19 @@ def _step(
     step: int,
 ) -> _Outcome:
     """One optimizer step over several forward passes, normalised by all their labels."""
-    num_labels = sum(len(labelled_positions(batch)[0]) for batch in batches)
+    num_labels = sum(_num_labels(batch, config) for batch in batches)
     if num_labels == 0:
         raise TrainingError(
             f"step {step + 1} has no supervised token; its answers are empty or were cut off"
         )
-    nll = 0.0
+    nll, seen = 0.0, 0.0
     for batch in batches:
-        loss = language_modelling(model, batch, config.label_smoothing)
-        (loss.total / num_labels).backward()
-        nll += loss.nll
-    if not math.isfinite(nll):
+        loss = _loss(model, batch, config, num_labels)
+        loss.total.backward()
+        nll, seen = nll + loss.nll, seen + loss.seen
+    if not math.isfinite(nll + seen):
         raise TrainingError(
-            f"the loss of step {step + 1} is {nll}; lower the learning rate or clip_norm, "
+            f"the loss of step {step + 1} is {nll + seen}; lower the learning rate or clip_norm, "
             "then go on with --resume"
         )
     norm = nn.utils.clip_grad_norm_(trained_parameters(model).values(), config.clip_norm)
@@ -209,12 +213,43 @@ def _step(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return _Outcome(
-        loss=nll / num_labels,
+        loss=nll / num_labels if config.answering else seen,
         gradient_norm=float(norm),
         num_images=sum(len(batch.images) for batch in batches),
         num_tokens=sum(int(batch.token_mask.sum()) for batch in batches),
         num_labels=num_labels,
+        seen=seen if config.seeing else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _StepLoss:
+    """What one forward pass adds to the loss of its step."""
+
+    total: torch.Tensor
+    nll: float
+    """Sum over labels, in nats."""
+    seen: float
+    """Share of the step's mean loss of seeing."""
+
+
+def _num_labels(batch: ModelInputs, config: TrainConfig) -> int:
+    """What the loss of a step is normalised by."""
+    return len(labelled_positions(batch)[0]) if config.answering else num_described(batch)
+
+
+def _loss(model: VLM, batch: ModelInputs, config: TrainConfig, num_labels: int) -> _StepLoss:
+    """The objectives of one forward pass, weighted and normalised over the whole step."""
+    visual = model.encode(batch.to(model.device))
+    total, nll, seen = torch.zeros((), device=model.device), 0.0, 0.0
+    if config.answering:
+        answers = language_modelling(model, batch, config.label_smoothing, visual)
+        total, nll = config.answering * answers.total / num_labels, answers.nll
+    if config.seeing and batch.visual_labels:
+        own = _num_labels(batch, config) / num_labels
+        look = own * seeing(model, visual, batch.visual_labels)
+        total, seen = total + config.seeing * look, float(look.detach())
+    return _StepLoss(total, nll, seen)
 
 
 def _num_steps(order: Order, config: TrainConfig) -> int:

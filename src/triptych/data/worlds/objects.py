@@ -116,7 +116,12 @@ def tilt(rng: Random, shape: str) -> float:
 
 def outline(thing: Thing) -> Polygon:
     """Its corners; those of a ring go around outside, then around the hole."""
-    return tuple(Point(x, y) for loop in _loops(thing) for x, y in loop.tolist())
+    return tuple(corner for loop in loops_of(thing) for corner in loop)
+
+
+def loops_of(thing: Thing) -> list[Polygon]:
+    """Its outer corners, then those of its hole if it has one."""
+    return [tuple(Point(x, y) for x, y in loop.tolist()) for loop in _loops(thing)]
 
 
 def box_of(thing: Thing) -> Box:

@@ -6,18 +6,22 @@ meets the same picture with one fact changed, and cannot answer from the questio
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 import torch
 
+from triptych.data.worlds.marks import CellContent, Mark, cell_contents
 from triptych.data.worlds.question import AnswerPart, BoxPart, Question
 from triptych.data.worlds.wording import Split
-from triptych.data.worlds.world import Drawing, SampleId, World, WorldSample, draw_from
+from triptych.data.worlds.world import Drawing, SampleId, World, WorldSample, draw_from, facts_of
 from triptych.errors import ConfigError, DataError
+from triptych.inputs import IGNORED, ImageSpan, VisualLabels
 from triptych.media import Clip
 from triptych.pictures import EncodedImage
 from triptych.processor import Message, Processor, Sample, ask_about
 from triptych.sequences import weighed_by_length
+from triptych.text import Tokenizer
 
 
 class WorldSamples:
@@ -34,10 +38,12 @@ class WorldSamples:
         max_questions: int = 10,
         kinds: Collection[str] = (),
         prior: float = 0.0,
+        describes: bool = False,
     ) -> None:
         """`shares` says how often each world is drawn, relative to the others.
 
         Only questions of `kinds` are asked where any are named; a picture must allow one of them.
+        With `describes` samples say what each visual token shows, too.
 
         Raises:
             ConfigError: a share names no world or is negative, or all are zero.
@@ -49,6 +55,7 @@ class WorldSamples:
         self.max_questions = max_questions
         self.kinds = frozenset(kinds)
         self.prior = prior
+        self.describes = describes
         self._names = sorted(shares)
         self._shares = [shares[name] for name in self._names]
         for name, share in shares.items():
@@ -86,6 +93,11 @@ class WorldSamples:
         questions = [q for q in drawn.questions if not self.kinds or q.kind in self.kinds]
         rng.shuffle(questions)
         sample = encode_questions(self.processor, drawn, questions[: self.max_questions])
+        if self.describes:
+            world = self.worlds[sample_id.world]
+            marks = world.marks(facts_of(world, sample_id))
+            labels = describe_visuals(self.processor, drawn.drawing, marks, sample.spans)
+            sample = replace(sample, visual_labels=labels)
         return weighed_by_length(sample)
 
 
@@ -102,6 +114,61 @@ def encode_questions(
         sample_id=drawn.sample_id,
         images=encode_drawing(processor, drawn.drawing),
     )
+
+
+MAX_LETTERS = 6
+"""Letters of a cell that are told; small print has a few more."""
+
+NOTHING_WEIGHT = 0.15
+"""How much it counts to say that there is no thing, or no letter: most cells have none."""
+
+
+def describe_visuals(
+    processor: Processor,
+    drawing: Drawing,
+    marks: Sequence[Sequence[Mark]],
+    spans: Sequence[ImageSpan],
+) -> tuple[VisualLabels, ...]:
+    """What each visual token of a drawing shows; of a clip nothing is said.
+
+    Raises:
+        ConfigError: the visual tokens do not lie on a grid.
+    """
+    labels: list[VisualLabels] = []
+    for picture, own, span in zip(drawing.pictures, marks, spans, strict=False):
+        if span.token_grid is None:
+            raise ConfigError(
+                "what visual tokens show can be told only where they lie on a grid; choose a "
+                "connector that keeps it"
+            )
+        grid = span.token_grid
+        contents = cell_contents(own, picture.size, grid) if drawing.fps is None else []
+        labels.append(_visual_labels(processor.tokenizer, contents, span.num_slots))
+    return tuple(labels)
+
+
+def _visual_labels(
+    tokenizer: Tokenizer, contents: Sequence[CellContent], num_tokens: int
+) -> VisualLabels:
+    words = torch.full((num_tokens, 1 + MAX_LETTERS, 4), IGNORED)
+    weights = torch.zeros(num_tokens, 1 + MAX_LETTERS)
+    edges = torch.full((num_tokens, 4), float("nan"))
+    nothing = tokenizer.special(NOTHING)
+    for index, content in enumerate(contents):
+        told = [tokenizer.encode(f" {word}")[0] for word in content.words] or [nothing]
+        words[index, 0, : len(told)] = torch.tensor(told)
+        weights[index, 0] = 1.0 if content.words else NOTHING_WEIGHT
+        letters = [tokenizer.encode(letter)[0] for letter in content.letters[:MAX_LETTERS]]
+        slots = [*letters, nothing][:MAX_LETTERS]
+        words[index, 1 : 1 + len(slots), 0] = torch.tensor(slots)
+        weights[index, 1 : 1 + len(slots)] = 1.0 if letters else NOTHING_WEIGHT
+        if content.edges is not None:
+            edges[index] = torch.tensor(content.edges)
+    return VisualLabels(words=words, weights=weights, edges=edges)
+
+
+NOTHING = "<|vision_pad|>"
+"""The token that a cell without things, and a slot without a letter, is to say."""
 
 
 def encode_drawing(processor: Processor, drawing: Drawing) -> list[EncodedImage]:

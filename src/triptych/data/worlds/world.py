@@ -23,6 +23,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from PIL import Image
 
+from triptych.data.worlds.marks import Mark
 from triptych.data.worlds.question import Question
 from triptych.data.worlds.wording import SPLITS, Split
 from triptych.errors import UsageError
@@ -84,6 +85,10 @@ class World(Protocol):
 
     def describe(self, facts: Any) -> dict[str, Any]:
         """The complete truth as plain JSON values: objects with boxes, texts, values."""
+        ...
+
+    def marks(self, facts: Any) -> Sequence[Sequence[Mark]]:
+        """The things and letters that each picture shows, later ones on top of earlier ones."""
         ...
 
 

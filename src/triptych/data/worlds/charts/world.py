@@ -10,6 +10,7 @@ of the series' names (split `test`), nor a fifth of the pairs of axis and measur
 one is the highest.
 """
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -17,6 +18,7 @@ from triptych.data.worlds.charts.drawing import draw_chart
 from triptych.data.worlds.charts.facts import ChartFacts, change_chart, compose_chart, vary_chart
 from triptych.data.worlds.charts.layout import lay_out
 from triptych.data.worlds.charts.questions import ask_chart, contrast_charts, table_of
+from triptych.data.worlds.marks import Mark, mark_box, mark_lettering
 from triptych.data.worlds.question import Question
 from triptych.data.worlds.wording import Split
 from triptych.data.worlds.world import Drawing
@@ -70,6 +72,15 @@ class Charts:
             "slices": {_key(cell): list(angles) for cell, angles in layout.slices.items()},
             "texts": [{"text": line.text, "box": _corners(line.box)} for line in layout.texts],
         }
+
+    def marks(self, facts: ChartFacts) -> Sequence[Sequence[Mark]]:
+        """Bars, keys of the legend, and all letters."""
+        layout = lay_out(facts)
+        found: list[Mark] = [mark_box(bar, "bar") for bar in layout.bars.values()]
+        found += [mark_box(box, "key") for box, _ in layout.swatches]
+        for number, line in enumerate(layout.texts):
+            found += mark_lettering(line, number)
+        return [found]
 
 
 def _corners(box: Box) -> list[float]:

@@ -11,7 +11,8 @@ from triptych.data.worlds.clips.facts import BEAT, FPS, SIZE, ClipFacts, Mover, 
 from triptych.data.worlds.clips.plots import change_movers, make_movers
 from triptych.data.worlds.clips.questions import PHRASES, all_askings, choose
 from triptych.data.worlds.lettering import add_grain
-from triptych.data.worlds.objects import box_of, draw_things, shade
+from triptych.data.worlds.marks import Mark, mark_thing
+from triptych.data.worlds.objects import Thing, box_of, draw_things, shade
 from triptych.data.worlds.question import Question
 from triptych.data.worlds.wording import Split
 from triptych.data.worlds.world import Drawing
@@ -78,11 +79,19 @@ class Clips:
             "seconds": [happenings(facts.movers, facts.num_frames, beat) for beat in beats],
         }
 
+    def marks(self, facts: ClipFacts) -> Sequence[Sequence[Mark]]:
+        """The objects that each frame shows."""
+        frames = range(facts.num_frames)
+        return [[mark_thing(thing) for thing in _seen(facts, frame)] for frame in frames]
+
 
 def _draw(facts: ClipFacts, frame: int) -> Any:
-    things = [mover.at(frame) for mover in facts.movers if mover.is_seen(frame)]
-    picture = draw_things(SIZE, facts.background, things)
+    picture = draw_things(SIZE, facts.background, _seen(facts, frame))
     return add_grain(picture, facts.seed + frame, facts.grain)
+
+
+def _seen(facts: ClipFacts, frame: int) -> list[Thing]:
+    return [mover.at(frame) for mover in facts.movers if mover.is_seen(frame)]
 
 
 def _described(mover: Mover, num_frames: int) -> dict[str, Any]:

@@ -61,16 +61,16 @@ def lay_out(facts: DocumentFacts) -> tuple[Mark, ...]:
 
 def outline(box: Box, facts: DocumentFacts) -> Polygon:
     """Where a box of the layout lies in the picture, after turning: its four corners."""
+    return tuple(turned(corner, facts) for corner in box.corners)
+
+
+def turned(place: Point, facts: DocumentFacts) -> Point:
+    """Where a place of the layout lies in the picture, after turning."""
     turn, (width, height) = math.radians(facts.page.angle), facts.size
-    corners = (
-        (box.left, box.top), (box.right, box.top), (box.right, box.bottom), (box.left, box.bottom)
-    )  # fmt: skip
-    return tuple(
-        Point(
-            width / 2 + math.cos(turn) * (x - width / 2) + math.sin(turn) * (y - height / 2),
-            height / 2 - math.sin(turn) * (x - width / 2) + math.cos(turn) * (y - height / 2),
-        )
-        for x, y in corners
+    across, down = place.x - width / 2, place.y - height / 2
+    return Point(
+        width / 2 + math.cos(turn) * across + math.sin(turn) * down,
+        height / 2 - math.sin(turn) * across + math.cos(turn) * down,
     )
 
 

@@ -15,6 +15,8 @@ all goods. JSON answers have a fixed form for each kind of document:
     table     {"columns":[...],"rows":[[...]]}
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -25,9 +27,10 @@ from triptych.data.worlds.documents.composing import (
 )
 from triptych.data.worlds.documents.drawing import draw_document
 from triptych.data.worlds.documents.facts import Bill, DocumentFacts, fields_of, structure_of
-from triptych.data.worlds.documents.layout import lay_out, outline
+from triptych.data.worlds.documents.layout import lay_out, outline, turned
 from triptych.data.worlds.documents.questions import ask_document, contrast_documents
 from triptych.data.worlds.lettering import Lettering
+from triptych.data.worlds.marks import Mark, mark_lettering
 from triptych.data.worlds.question import Question
 from triptych.data.worlds.wording import Split
 from triptych.data.worlds.world import Drawing
@@ -77,3 +80,9 @@ class Documents:
                 if isinstance(mark, Lettering)
             ],
         }
+
+    def marks(self, facts: DocumentFacts) -> Sequence[Sequence[Mark]]:
+        """The letters, where they stand on the turned paper."""
+        lines = [mark for mark in lay_out(facts) if isinstance(mark, Lettering)]
+        letters = [each for n, line in enumerate(lines) for each in mark_lettering(line, n)]
+        return [[replace(each, middle=turned(each.middle, facts)) for each in letters]]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
 
+from triptych.data.worlds.marks import Mark, mark_thing
 from triptych.data.worlds.naming import (
     ATTRIBUTES,
     NUMERALS,
@@ -84,6 +85,10 @@ class Pairs:
             "pictures": [describe_scene(scene) for scene in facts.scenes],
             "rule": rule and {"attribute": rule.attribute, "words": dict(rule.words)},
         }
+
+    def marks(self, facts: Album) -> Sequence[Sequence[Mark]]:
+        """The objects of each picture."""
+        return [[mark_thing(thing) for thing in scene.things] for scene in facts.scenes]
 
 
 def contrast_albums(

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from random import Random
 from typing import Any
 
+from triptych.data.worlds.marks import Mark, mark_thing
 from triptych.data.worlds.objects import Thing, box_of, draw_things
 from triptych.data.worlds.question import Question
 from triptych.data.worlds.scenes.changes import change_scene, vary_scene
@@ -92,6 +93,10 @@ class Scenes:
     def describe(self, facts: Scene) -> dict[str, Any]:
         """All objects with attributes and boxes."""
         return describe_scene(facts)
+
+    def marks(self, facts: Scene) -> Sequence[Sequence[Mark]]:
+        """The objects."""
+        return [[mark_thing(thing) for thing in facts.things]]
 
 
 def describe_scene(scene: Scene) -> dict[str, Any]:

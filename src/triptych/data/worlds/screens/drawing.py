@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from triptych.data.worlds.fonts import font
+from triptych.data.worlds.marks import Mark, mark_box, mark_letters
 from triptych.data.worlds.screens.window import (
     FACES,
     MARK,
@@ -54,6 +55,8 @@ class _Paint:
         self.accent = ACCENTS[look.accent]
         self.field = (14, 15, 18) if look.dark else (255, 255, 255)
         self.font = font(look.face, FACES[look.face])
+        self.written: list[tuple[str, Box]] = []
+        """Every text so far and the box of its letters."""
 
     def mix(self, share: float) -> Colour:
         red, green, blue = (
@@ -64,6 +67,7 @@ class _Paint:
 
     def text(self, place: tuple[float, float], words: str, ink: Colour, anchor: str = "lm") -> None:
         self.pen.text(place, words, ink, self.font, anchor=anchor)
+        self.written.append((words, Box(*self.pen.textbbox(place, words, self.font, anchor))))
 
     def plate(self, box: Box, fill: Colour, outline: Colour, most_corner: int = 6) -> None:
         corner = min(self.look.corner, most_corner)
@@ -76,6 +80,24 @@ class _Paint:
 
 def draw_window(window: Window) -> Image.Image:
     """The picture of a window."""
+    return _grainy(_drawn(window).picture, window.look)
+
+
+def mark_window(window: Window) -> list[Mark]:
+    """What can be pressed or set, then the letters of all texts."""
+    paint = _drawn(window)
+    found: list[Mark] = [
+        mark_box(spot.box, spot.widget.kind, str(spot.widget.state))
+        if spot.widget.kind == "checkbox"
+        else mark_box(spot.box, spot.widget.kind)
+        for spot in layout(window)
+    ]
+    for number, (text, box) in enumerate(paint.written):
+        found += mark_letters(text, paint.font, box.left, box.centre.y, number)
+    return found
+
+
+def _drawn(window: Window) -> _Paint:
     look = window.look
     picture = Image.new("RGB", window.size, _DESKS[look.desk])
     paint = _Paint(picture, look)
@@ -87,7 +109,7 @@ def draw_window(window: Window) -> Image.Image:
     first_button = next((each.name for each in window.buttons), "")
     for spot in layout(window):
         _spot(paint, spot, spot.name == first_button)
-    return _grainy(picture, look)
+    return paint
 
 
 def _title(paint: _Paint, frame: Box, title: str) -> None:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from triptych.data.worlds.marks import Mark
 from triptych.data.worlds.question import Question
 from triptych.data.worlds.screens.composing import (
     HELD_OUT_LOOKS,
@@ -24,7 +25,7 @@ from triptych.data.worlds.screens.composing import (
     compose_window,
     draw_look,
 )
-from triptych.data.worlds.screens.drawing import draw_window
+from triptych.data.worlds.screens.drawing import draw_window, mark_window
 from triptych.data.worlds.screens.questions import (
     Inquiry,
     actions,
@@ -89,6 +90,9 @@ class Screens:
             "accent": facts.look.accent,
             "places": [_as_dict(spot) for spot in layout(facts)],
         }
+
+    def marks(self, facts: Window) -> Sequence[Sequence[Mark]]:
+        return [mark_window(facts)]
 
 
 def _new_texts(window: Window, rng: Random, split: Split) -> dict[str, list[str]]:

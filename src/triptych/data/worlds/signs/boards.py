@@ -1,7 +1,7 @@
 """Signs: coloured boards with a line of text, their boxes and their pixels."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from random import Random
 from typing import Literal, TypeAlias
@@ -11,10 +11,11 @@ from PIL import Image, ImageDraw
 from triptych.data.worlds.backgrounds import RGB
 from triptych.data.worlds.fonts import font
 from triptych.data.worlds.held_out import pair_is_held_out
+from triptych.data.worlds.marks import Mark, ThingMark, mark_letters
 from triptych.data.worlds.objects import COLOURS
 from triptych.data.worlds.signs.words import TextKind
 from triptych.data.worlds.wording import Split
-from triptych.geometry import Box
+from triptych.geometry import Box, Point
 
 BoardShape: TypeAlias = Literal["plate", "rounded", "banner"]
 BOARD_SHAPES: tuple[BoardShape, ...] = ("plate", "rounded", "banner")
@@ -155,6 +156,31 @@ def _notch(shape: BoardShape, height: int) -> int:
 def corner_radius(sign: Sign) -> float:
     """Of a board's corners, in pixels."""
     return {"plate": 1.0, "rounded": 0.3 * sign.height, "banner": 0.0}[sign.shape]
+
+
+# -- what is seen of them -------------------------------------------------------------------------
+
+
+def mark_sign(sign: Sign, number: int) -> list[Mark]:
+    """The board and its letters, turned as they are drawn; `number` tells signs apart."""
+    wide, high = sign.width / 2, sign.height / 2
+    corners = ((-wide, -high), (wide, -high), (wide, high), (-wide, high))
+    board = ThingMark(
+        words=(sign.colour, "sign"),
+        outline=tuple(_turn(sign, x, y) for x, y in corners),
+        box=sign.box,
+    )
+    left, _, right, _ = text_extent(sign.text, sign.font, sign.text_height)
+    face = font(sign.font, font_size(sign.font, sign.text_height))
+    letters = mark_letters(sign.text, face, -float((left + right) // 2), 0.0, number)
+    return [board, *(replace(m, middle=_turn(sign, m.middle.x, m.middle.y)) for m in letters)]
+
+
+def _turn(sign: Sign, x: float, y: float) -> Point:
+    """Where a place of the upright board lies in the picture, told from the board's middle."""
+    turn = math.radians(sign.angle)
+    cos, sin = math.cos(turn), math.sin(turn)
+    return Point(sign.x + cos * x - sin * y, sign.y + sin * x + cos * y)
 
 
 # -- pixels ---------------------------------------------------------------------------------------

@@ -12,10 +12,18 @@ from typing import Any
 from triptych.data.worlds.asking import Asking, put, put_apart
 from triptych.data.worlds.backgrounds import Background, choose_background
 from triptych.data.worlds.lettering import add_grain
+from triptych.data.worlds.marks import Mark, mark_thing
 from triptych.data.worlds.naming import name
 from triptych.data.worlds.objects import Thing, box_of, draw_things, shade
 from triptych.data.worlds.question import Question
-from triptych.data.worlds.signs.boards import Sign, colours_of, draw_sign, fits, inks_on
+from triptych.data.worlds.signs.boards import (
+    Sign,
+    colours_of,
+    draw_sign,
+    fits,
+    inks_on,
+    mark_sign,
+)
 from triptych.data.worlds.signs.layout import place, scatter
 from triptych.data.worlds.signs.questions import (
     PHRASES,
@@ -128,6 +136,13 @@ class Signs:
                 {"name": name(thing), "box": _corners(box_of(thing))} for thing in facts.things
             ],
         }
+
+    def marks(self, facts: SignFacts) -> Sequence[Sequence[Mark]]:
+        """Objects, boards and their letters."""
+        found: list[Mark] = [mark_thing(thing) for thing in facts.things]
+        for number, sign in enumerate(facts.signs):
+            found += mark_sign(sign, number)
+        return [found]
 
 
 # -- changing -------------------------------------------------------------------------------------
