@@ -102,7 +102,7 @@ def test_text_alone_needs_no_picture(name):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("blip2_debug", "a red circle<end>yes<end>"),
+        ("blip2_debug", " a red circle</s> yes</s>"),
         ("flamingo_debug", "a red circle<EOC>yes<EOC>"),
         ("llava_1_5_debug", " a red circle</s> yes</s>"),
         ("llava_debug", " a red circle</s> yes</s>"),

@@ -114,7 +114,10 @@ class Processor:
         self.pictures = PictureEncoder(resize, config.clips, model, limits, clip_limits)
         self.image_id = tokenizer.special(config.template.image_token)
         self.video_id = tokenizer.special(config.template.video_token or self.template.image_token)
-        self.end_ids = tuple(tokenizer.special(token) for token in config.template.end_tokens)
+        self.end_ids = (
+            *(tokenizer.special(token) for token in config.template.end_tokens),
+            *(tokenizer.ordinary(token) for token in config.template.stop_tokens),
+        )
         self.pad_id = self.end_ids[0]
         if config.coordinates is not None:
             for token in config.coordinates.special_tokens:

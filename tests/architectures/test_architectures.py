@@ -69,6 +69,10 @@ def test_an_architecture_survives_being_written_to_a_file(name):
         ),
         ("llava_1_5_7b", {"connector": 20_979_712, "fusion": 0}),
         ("llava_7b", {"connector": 1024 * 4096 + 4096}),
+        (
+            "blip2_opt_2_7b",
+            {"vision": 985_952_256, "connector": 107_130_880, "language": 2_651_596_800},
+        ),
         ("qwen2_5_vl_3b", {"vision": 631_975_680, "connector": 36_708_608}),
         ("qwen2_5_vl_7b", {"vision": 631_975_680, "connector": 44_574_464}),
         ("qwen2_5_vl_72b", {"vision": 636_401_664, "connector": 68_172_032}),
@@ -83,6 +87,7 @@ def test_panels_have_the_published_number_of_parameters(name, panels):
     ("name", "total"),
     [
         ("minivlm", 303_301_632 + 1_908_480 + 361_821_120),
+        ("blip2_opt_2_7b", 3_744_679_936),
         ("qwen2_vl_2b", 2_208_985_600),
         ("qwen2_vl_7b", 8_291_375_616),
         ("qwen2_vl_72b", 73_405_560_320),

@@ -9,6 +9,7 @@ from triptych.config import from_dict, to_dict
 from triptych.xray.anatomy import anatomy
 
 TOTALS = {
+    "blip2_itm": 1_172_032_258,
     "clip_b32": 151_277_313,
     "clip_b16": 149_620_737,
     "clip_l14": 427_616_513,
@@ -20,7 +21,7 @@ TOTALS = {
 
 
 def test_every_scorer_is_here():
-    assert set(SCORERS) == {*TOTALS, "clip_debug", "siglip_debug"}
+    assert set(SCORERS) == {*TOTALS, "blip2_itm_debug", "clip_debug", "siglip_debug"}
 
 
 @pytest.mark.parametrize("name", sorted(SCORERS))

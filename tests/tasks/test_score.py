@@ -6,6 +6,7 @@ from tests.laws.debug_models import picture
 from tests.laws.debug_scorers import scorer
 
 from triptych.checkpoint.scorers import export_scorer
+from triptych.errors import UsageError
 from triptych.tasks import Scorer, load_scorer
 
 PICTURES = [picture(0), picture(1, 64, 48)]
@@ -31,3 +32,12 @@ def test_a_folder_is_loaded_by_its_name(tmp_path):
     export_scorer(tmp_path / "clip", scorer("clip_debug"))
     again = load_scorer(tmp_path / "clip").score(PICTURES, ["a", "b"])
     assert again == Scorer(scorer("clip_debug")).score(PICTURES, ["a", "b"])
+
+
+def test_a_retriever_scores_but_does_not_embed():
+    scoring = Scorer(scorer("blip2_itm_debug"))
+    compared = scoring.score(PICTURES, ["a", "a red circle"])
+    assert [len(row) for row in compared.probabilities] == [2, 2] and not compared.compete
+    for embed, given in ((scoring.embed_pictures, PICTURES), (scoring.embed_texts, ["a"])):
+        with pytest.raises(UsageError, match="blip2_itm_debug scores but does not embed"):
+            embed(given)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.blip2 import blip2_debug, blip2_opt_2_7b
+from triptych.architectures.blip2_itm import blip2_itm, blip2_itm_debug
 from triptych.architectures.clip import clip_b16, clip_b32, clip_debug, clip_l14, clip_l14_336
 from triptych.architectures.debug import debug_tokenizer
 from triptych.architectures.flamingo import (
@@ -70,6 +71,8 @@ ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
 SCORERS: Mapping[str, Callable[[], ScorerArchitecture]] = {
     each.__name__: each
     for each in (
+        blip2_itm,
+        blip2_itm_debug,
         clip_b16,
         clip_b32,
         clip_debug,

@@ -101,6 +101,17 @@ class Section:
             raise ConfigError(f"{self._of(key)} is {value!r}; a number above 0 is needed")
         return float(value)
 
+    def share(self, key: str) -> float:
+        """A number of at least zero and below one.
+
+        Raises:
+            ConfigError: it is missing or something else.
+        """
+        value = self._given(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+            raise ConfigError(f"{self._of(key)} is {value!r}; a number from 0 to 1 is needed")
+        return float(value)
+
     def numbers(self, key: str) -> tuple[float, float, float]:
         """Three numbers, one a colour.
 

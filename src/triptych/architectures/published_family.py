@@ -96,6 +96,10 @@ class PublishedFamily:
     head: str
     """Name of the output head, which a tied model lacks."""
 
+    default_template: str = ""
+    """The chat template of folders that hold none, as families older than such templates are
+    published; empty where a folder must hold one."""
+
     loading: str
     """For the card: how transformers loads it, in Python."""
 

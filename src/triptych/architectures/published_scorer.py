@@ -24,7 +24,11 @@ class PublishedScorer:
     """What `config.json` calls it."""
 
     class_name: str
-    """What transformers calls the model; tells siblings of one model type apart."""
+    """What transformers calls the model."""
+
+    needs_class_name: bool = False
+    """Whether its type is also that of a model that generates, so that only the class name in
+    `config.json` tells them apart."""
 
     abilities: str
     """What it does, for messages: `scores and embeds`."""

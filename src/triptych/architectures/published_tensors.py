@@ -73,6 +73,12 @@ class PanelNames:
     outer_axes: Mapping[str, int] = field(default_factory=dict[str, int])
     """Axes of length one that a published parameter has in front of ours, by our name."""
 
+    blocks: str = "blocks"
+    """What our list of blocks is called."""
+
+    step: int = 1
+    """How far the indexes of our blocks are apart; those of the published ones follow each other."""
+
     has_frames: bool = False
     """Whether the kernel of the patches has an axis of frames even where that is one."""
 
@@ -83,11 +89,11 @@ class PanelNames:
 
     def find(self, ours: str) -> str | None:
         """The published name of a parameter of the panel; None where it has none."""
-        if not ours.startswith("blocks."):
+        if not ours.startswith(f"{self.blocks}."):
             return _look_up(self.outside, ours)
         _, index, inner = ours.split(".", 2)
         name = _look_up(self.in_block, inner)
-        return None if name is None else f"{self.stack}.{index}.{name}"
+        return None if name is None else f"{self.stack}.{int(index) // self.step}.{name}"
 
 
 def published_tensors(

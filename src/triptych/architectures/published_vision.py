@@ -116,7 +116,12 @@ def write_clip_or_siglip(config: ViTConfig) -> dict[str, Any]:
     }
 
 
-def _sizes(section: Section) -> dict[str, Any]:
+def read_sizes(section: Section) -> dict[str, Any]:
+    """Our fields of the sizes that most vision transformers have.
+
+    Raises:
+        ConfigError: a setting is missing, malformed or not supported.
+    """
     return {
         "image_size": section.side("image_size"),
         "patch_size": section.side("patch_size"),
@@ -130,15 +135,15 @@ def _sizes(section: Section) -> dict[str, Any]:
 
 
 def _read_vit(section: Section) -> ViTConfig:
-    return replace(vit_l16(), **_sizes(section), qkv_bias=section.flag("qkv_bias"))
+    return replace(vit_l16(), **read_sizes(section), qkv_bias=section.flag("qkv_bias"))
 
 
 def _read_clip(section: Section) -> ViTConfig:
-    return replace(clip_vit_l14(), **_sizes(section))
+    return replace(clip_vit_l14(), **read_sizes(section))
 
 
 def _read_siglip(section: Section) -> ViTConfig:
-    return replace(siglip_base_16_224(), **_sizes(section))
+    return replace(siglip_base_16_224(), **read_sizes(section))
 
 
 def _read_dinov2(section: Section) -> ViTConfig:
@@ -147,7 +152,7 @@ def _read_dinov2(section: Section) -> ViTConfig:
     has_registers = section.values.get("model_type") == "dinov2_with_registers"
     return replace(
         dinov2_vit_b14(),
-        **{**_sizes(section), "ffn_dim": ffn_dim},
+        **{**read_sizes(section), "ffn_dim": ffn_dim},
         qkv_bias=section.flag("qkv_bias"),
         num_registers=section.count("num_register_tokens") if has_registers else 0,
         smooth_positions=has_registers,
@@ -166,7 +171,7 @@ def _read_intern(section: Section) -> ViTConfig:
     )
     return replace(
         intern_vit_300m(),
-        **_sizes(section),
+        **read_sizes(section),
         qkv_bias=bias,
         qk_norm="rms_width" if has_qk_norm else "none",
         norm="rms" if section.values["norm_type"] == "rms_norm" else "layer",

@@ -3,23 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
+from triptych.architectures.blip2_itm_family import BLIP2_ITM_FAMILY
 from triptych.architectures.clip_family import CLIP_FAMILY
 from triptych.architectures.published_scorer import PublishedScorer
 from triptych.architectures.siglip_family import SIGLIP_FAMILY
 
-SCORER_FAMILIES = (CLIP_FAMILY, SIGLIP_FAMILY)
+SCORER_FAMILIES = (CLIP_FAMILY, SIGLIP_FAMILY, BLIP2_ITM_FAMILY)
 """Those that are read and written."""
 
 
 def find_scorer_family(config: Mapping[str, Any]) -> PublishedScorer | None:
     """The family that a `config.json` belongs to; None where it is another kind of model."""
     for family in SCORER_FAMILIES:
-        if config.get("model_type") in family.model_types and _is_class(config, family.class_name):
+        if config.get("model_type") in family.model_types and _is_class(config, family):
             return family
     return None
 
 
-def _is_class(config: Mapping[str, Any], class_name: str) -> bool:
-    """Models of one type may do several things; a file that does not say which may be any."""
+def _is_class(config: Mapping[str, Any], family: PublishedScorer) -> bool:
+    """Models of one type may do several things; a file need not say which."""
     classes = config.get("architectures")
-    return not classes or class_name in classes
+    return family.class_name in classes if classes else not family.needs_class_name

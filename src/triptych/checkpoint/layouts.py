@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from triptych.architectures.architecture import Architecture
+from triptych.architectures.blip2_family import BLIP2_FAMILY
 from triptych.architectures.llava_family import LLAVA_FAMILY
 from triptych.architectures.llava_next_family import LLAVA_NEXT_FAMILY
 from triptych.architectures.published_family import (
@@ -53,7 +54,7 @@ from triptych.errors import CheckpointError, ConfigError, UnknownNameError, Usag
 from triptych.processor import Processor
 from triptych.text import Tokenizer
 
-FAMILIES = (QWEN2_VL_FAMILY, QWEN2_5_VL_FAMILY, LLAVA_FAMILY, LLAVA_NEXT_FAMILY)
+FAMILIES = (BLIP2_FAMILY, QWEN2_VL_FAMILY, QWEN2_5_VL_FAMILY, LLAVA_FAMILY, LLAVA_NEXT_FAMILY)
 """Every family of published models that is read and written."""
 
 LAYOUTS = {"hf": "published Hugging Face layout"}
@@ -141,7 +142,7 @@ def import_architecture(folder: Path) -> Architecture:
         pixels=pixels,
         generation=read_optional(folder / GENERATION),
         tokens=read_optional(folder / TOKENIZER_CONFIG),
-        template=_read_template(folder),
+        template=_read_template(folder, family.default_template),
         tokenizer=Tokenizer.from_file(folder / TOKENIZER),
     )
     return family.read(files, folder.resolve().name)
@@ -232,7 +233,7 @@ def _published(loaded: LoadedModel, family: PublishedFamily) -> Iterator[tuple[s
         )
 
 
-def _read_template(folder: Path) -> str:
+def _read_template(folder: Path, default: str) -> str:
     """The chat template, from the newest of the three places it may stand in."""
     if (folder / TEMPLATE).is_file():
         return (folder / TEMPLATE).read_text(encoding="utf-8")
@@ -240,4 +241,6 @@ def _read_template(folder: Path) -> str:
         source = read_settings(path).get("chat_template") if path.is_file() else None
         if isinstance(source, str):
             return source
-    raise CheckpointError(f"{folder} holds no chat template; add {TEMPLATE}")
+    if not default:
+        raise CheckpointError(f"{folder} holds no chat template; add {TEMPLATE}")
+    return default

@@ -1,6 +1,7 @@
 """Models that compare pictures with texts, in the published folders that others read and write.
 
-CLIP and SigLIP (`CLIPModel`, `SiglipModel`); the folder is their only form here.
+CLIP, SigLIP and BLIP-2 as a retriever (`CLIPModel`, `SiglipModel`, `Blip2ForImageTextRetrieval`);
+the folder is their only form here.
 
     config.json  preprocessor_config.json  model*.safetensors
     tokenizer.json  tokenizer_config.json  README.md
@@ -136,7 +137,8 @@ def _family_of(architecture: ScorerArchitecture) -> PublishedScorer:
 
 
 def _titles() -> str:
-    return " and ".join(family.title for family in SCORER_FAMILIES)
+    *titles, last = (family.title for family in SCORER_FAMILIES)
+    return f"{', '.join(titles)} and {last}"
 
 
 def _published(loaded: LoadedScorer, family: PublishedScorer) -> Iterator[tuple[str, Tensor]]:

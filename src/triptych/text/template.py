@@ -49,6 +49,10 @@ class ChatTemplate:
     video_token: str = ""
     """Special token that the template writes where a clip stands; empty when it knows none."""
 
+    stop_tokens: tuple[str, ...] = ()
+    """Ordinary tokens that end an answer too, as the vocabulary spells them: BLIP-2 with OPT stops
+    at a line end."""
+
     def __post_init__(self) -> None:
         if not self.end_tokens or not all(self.end_tokens):
             raise ConfigError("a chat template needs at least one end token, none of them empty")

@@ -175,6 +175,17 @@ class Tokenizer:
             )
         return self._specials[token]
 
+    def ordinary(self, token: str) -> int:
+        """The id of a token of ordinary text, spelt as in the vocabulary.
+
+        Raises:
+            TokenError: there is none.
+        """
+        id = self.inner.token_to_id(token)
+        if id is None or token in self._specials:
+            raise TokenError(f"this tokenizer has no ordinary token spelt {token!r}")
+        return id
+
     def split_control(self, trusted: str) -> Iterator[tuple[str, bool]]:
         """Text that may write control, cut into (piece, whether it is a special token).
 
