@@ -50,6 +50,9 @@ def test_every_verb_that_looks_takes_the_same_options(triptych: Command, verb: s
     shown = triptych(verb, "--help").out
     for option in ("--model", "--max-pixels", "--temperature", "--beams", "--seed", "--max-tokens"):
         assert option in shown
+    for option in ("--engine", "--url", "--key-variable", "--timeout"):
+        assert option in shown
+    assert ("--coordinates" in shown) == (verb in ("locate", "point"))
     assert "[default: mini]" in shown
 
 

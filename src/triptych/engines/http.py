@@ -21,6 +21,8 @@ from triptych.errors import EngineError, UsageError
 AGAIN = (429, 500, 502, 503, 504)
 """What a server may answer when it is only busy or starting."""
 
+BROKE_OFF = "broke off in the middle of its answer; ask again"
+
 _MOST_LINE = 2**20
 _SHOWN = 300
 _LONGEST_PAUSE_S = 30.0
@@ -221,9 +223,11 @@ class Server:
         try:
             content = response.read(self.config.max_bytes + 1)
         except (http.client.IncompleteRead, ConnectionError) as error:
-            raise self.broken("broke off in the middle of its answer; ask again") from error
+            raise self.broken(BROKE_OFF) from error
         if len(content) > self.config.max_bytes:
             raise self.broken(f"answered with more than {self.config.max_bytes:,} bytes")
+        if response.length:  # of the bytes that its head promised
+            raise self.broken(BROKE_OFF)
         return self._parsed(content)
 
     def _parsed(self, content: str | bytes) -> Any:
@@ -241,7 +245,7 @@ class Server:
             try:
                 line = response.readline(_MOST_LINE)
             except (http.client.IncompleteRead, ConnectionError) as error:
-                raise self.broken("broke off in the middle of its answer; ask again") from error
+                raise self.broken(BROKE_OFF) from error
             if not line:
                 return
             if len(line) == _MOST_LINE:

@@ -1,0 +1,302 @@
+"""The engine behind a server that speaks OpenAI's chat completions: vLLM, SGLang, llama.cpp, ...
+
+    POST /v1/chat/completions    streamed as server-sent events, or whole
+    GET  /v1/models              which model to ask, where none is named
+
+Pictures travel inside the messages. Fields that not every server knows (log-probabilities, usage
+of a stream) are asked for, and left out from then on by a server that refuses them.
+
+https://platform.openai.com/docs/api-reference/chat
+"""
+
+import os
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+from triptych.engines.engine import Reply, Streamed, cannot
+from triptych.engines.http import BROKE_OFF, RefusalError, Server, ServerConfig, shorten
+from triptych.engines.wire import (
+    CLIPS,
+    as_image_url,
+    open_frames,
+    open_picture,
+    write_messages,
+)
+from triptych.errors import EngineError, UsageError
+from triptych.generate import GenerationOptions
+from triptych.generate.stopping import StopGate
+from triptych.media import Clip, Picture
+from triptych.pictures import ClipConfig
+from triptych.processor import Message
+
+CHAT, MODELS = "/chat/completions", "/models"
+
+OPTIONAL = ("stream_options", "logprobs", "seed")
+"""Fields without which an answer is as good, but says less."""
+
+RENAMED = {"max_tokens": "max_completion_tokens"}
+"""What some servers of OpenAI's own call a field."""
+
+NUM_PARALLEL = 8
+"""Conversations that a server is asked about at a time."""
+
+
+def connect(
+    url: str,
+    model: str | None,
+    *,
+    key_variable: str,
+    timeout_s: float = 300.0,
+    max_pixels: int | None = None,
+) -> "OpenAIEngine":
+    """An engine for a model of a server; without a name, for the only one that it has.
+
+    Raises:
+        UsageError: the address is malformed, or the server has several models and none is named.
+        EngineError: no model is named and the server does not say which it has.
+    """
+    key = os.environ.get(key_variable, "").strip()
+    config = ServerConfig(url=url, key=key, key_variable=key_variable, timeout_s=timeout_s)
+    server = Server(config)
+    return OpenAIEngine(server, model or only_model(server), max_pixels=max_pixels)
+
+
+def only_model(server: Server) -> str:
+    """The model that a server has.
+
+    Raises:
+        UsageError: it has none or several; lists them.
+        EngineError: it does not say.
+    """
+    listed = _group(server.get(MODELS)).get("data")
+    if not isinstance(listed, list):
+        raise server.broken("does not list its models; name one with --model")
+    names = [str(_group(each).get("id")) for each in _list(cast(object, listed))]
+    if len(names) == 1:
+        return names[0]
+    shown = shorten(", ".join(names), 200) or "none"
+    raise UsageError(
+        f"the server at {server.url} has {len(names)} models; name one with --model: {shown}"
+    )
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What has come of an answer so far."""
+
+    gate: StopGate
+    log_probabilities: list[float] = field(default_factory=list[float])
+    finish_reason: str | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def reply(self) -> Reply:
+        scores = tuple(self.log_probabilities)
+        num_answer_tokens = _count(self.usage, "completion_tokens")
+        return Reply(
+            text=self.gate.text,
+            ended=self.finish_reason != "length" or self.gate.is_shut,
+            num_prompt_tokens=_count(self.usage, "prompt_tokens"),
+            num_answer_tokens=len(scores) or None
+            if num_answer_tokens is None
+            else num_answer_tokens,
+            log_probability=sum(scores) if scores else None,
+            log_probabilities=scores,
+        )
+
+
+class OpenAIEngine:
+    """Asks one model of one server."""
+
+    name = "openai"
+    has_beam_search = False
+    template = None
+    coordinates = None
+
+    def __init__(self, server: Server, model: str, *, max_pixels: int | None = None) -> None:
+        self.server = server
+        self.model_name = model
+        self.max_pixels = max_pixels
+        self._refused: set[str] = set()
+        """Fields that the server does not know."""
+
+    @property
+    def known_as(self) -> Sequence[str]:
+        return (self.model_name,)
+
+    @property
+    def clips(self) -> ClipConfig:
+        return CLIPS
+
+    def open(self, picture: object) -> Picture:
+        """Open one picture, safely; one that is open stays as it is."""
+        return open_picture(picture)
+
+    def open_clip(self, clip: object, fps: float | None, max_frames: int | None) -> Clip:
+        """Open one clip, safely; the server gets its frames as pictures."""
+        return open_frames(clip, fps, max_frames)
+
+    def answer(
+        self, conversations: Sequence[Sequence[Message]], options: GenerationOptions
+    ) -> list[Reply]:
+        """What the model says to each conversation; a few are asked at a time.
+
+        Raises:
+            TokenError: a conversation is malformed.
+            EngineError: the server does not answer, refuses, or sends what makes no sense.
+            UsageError: the options ask for beam search, or a message holds a box or a point.
+        """
+        bodies = [self._body(messages, options) for messages in conversations]
+        if len(bodies) == 1:
+            return [self._whole(options, bodies[0])]
+        with ThreadPoolExecutor(NUM_PARALLEL) as pool:
+            return list(pool.map(partial(self._whole, options), bodies))
+
+    def stream(self, messages: Sequence[Message], options: GenerationOptions) -> Streamed:
+        """What the model says to one conversation, as the server sends it.
+
+        Raises:
+            TokenError, EngineError, UsageError: see `answer`; of the server only with the first
+                piece.
+        """
+        body = self._body(messages, options)
+        streamed = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        return Streamed(self._pieces(streamed, options))
+
+    # -- asking -----------------------------------------------------------------------------
+
+    def _body(self, messages: Sequence[Message], options: GenerationOptions) -> dict[str, Any]:
+        if options.num_beams > 1:
+            raise cannot(self.name, "has no beam search", "take one beam, or the native engine")
+        body: dict[str, Any] = {
+            "model": self.model_name,
+            "messages": write_messages(messages, self.name, self.max_pixels, as_image_url),
+            "max_tokens": options.max_new_tokens,
+            "temperature": options.temperature,
+            "logprobs": True,
+        }
+        if options.temperature > 0:
+            body["seed"] = options.seed
+        if options.top_p < 1:
+            body["top_p"] = options.top_p
+        if options.top_k:
+            body["top_k"] = options.top_k
+        if options.stop:
+            body["stop"] = list(options.stop)
+        return body
+
+    def _whole(self, options: GenerationOptions, body: dict[str, Any]) -> Reply:
+        while True:
+            sent = self._known(body)
+            try:
+                told = self.server.post(CHAT, sent)
+                break
+            except RefusalError as refusal:
+                self._learn(sent, refusal)
+        heard = _Heard(StopGate(options.stop))
+        self._hear(told, heard)
+        heard.gate.flush()
+        heard.finish_reason = heard.finish_reason or "stop"  # it is whole, whatever it says
+        return self._finished(heard)
+
+    def _pieces(
+        self, body: dict[str, Any], options: GenerationOptions
+    ) -> Generator[str, None, Reply]:
+        heard = _Heard(StopGate(options.stop))
+        while True:
+            sent = self._known(body)
+            try:
+                with closing(self.server.stream(CHAT, sent)) as events:
+                    for event in events:
+                        if piece := self._hear(event, heard):
+                            yield piece
+                break
+            except RefusalError as refusal:  # comes before anything was heard
+                self._learn(sent, refusal)
+        if piece := heard.gate.flush():
+            yield piece
+        return self._finished(heard)
+
+    def _known(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The request without what the server does not know."""
+        return {
+            RENAMED.get(name, name) if name in self._refused else name: value
+            for name, value in body.items()
+            if name not in self._refused or name in RENAMED
+        }
+
+    def _learn(self, sent: Mapping[str, Any], refusal: RefusalError) -> None:
+        """Go on without a field that the server refuses by its name, where that is possible.
+
+        Raises:
+            RefusalError: it refuses something else.
+        """
+        known = (*OPTIONAL, *RENAMED)
+        named = [name for name in known if name in sent and name in refusal.said]
+        if refusal.status not in (400, 422) or not named:
+            raise refusal
+        self._refused.update(named)
+
+    # -- hearing ----------------------------------------------------------------------------
+
+    def _hear(self, event: Any, heard: _Heard) -> str:
+        """Take in a completion, or a piece of one; the text that may be shown now.
+
+        Raises:
+            EngineError: it is an error, or no completion.
+        """
+        fields = _group(event)
+        if fields.get("error"):
+            error = fields["error"]
+            words = shorten(str(_group(error).get("message", error)))
+            raise self.server.broken(f"fails in the middle of its answer: {words}")
+        heard.usage = _group(fields.get("usage")) or heard.usage
+        choices = fields.get("choices")
+        if choices == []:
+            return ""  # the last event of a stream has the usage alone
+        choice = _group(_list(choices)[0]) if _list(choices) else {}
+        said = choice.get("message", choice.get("delta"))
+        if not isinstance(said, dict):
+            raise self._nonsense(cast(object, event))
+        heard.finish_reason = choice.get("finish_reason") or heard.finish_reason
+        heard.log_probabilities += _log_probabilities(choice)
+        content = _group(cast(object, said)).get("content")
+        return heard.gate.push(content) if isinstance(content, str) else ""
+
+    def _finished(self, heard: _Heard) -> Reply:
+        if heard.finish_reason is None:
+            raise self.server.broken(BROKE_OFF)
+        if heard.finish_reason == "content_filter":
+            raise self.server.broken("withholds the answer (content_filter)")
+        return heard.reply()
+
+    def _nonsense(self, event: object) -> EngineError:
+        return self.server.broken(
+            f"sent what is no chat completion ({shorten(repr(event), 60)}); is it an "
+            "OpenAI-compatible server?"
+        )
+
+
+def _log_probabilities(choice: Mapping[str, Any]) -> list[float]:
+    """Of the tokens that a piece of an answer holds; none where the server does not tell."""
+    content = _list(_group(choice.get("logprobs")).get("content"))
+    values = [_group(each).get("logprob") for each in content]
+    return [float(value) for value in values if isinstance(value, int | float)]
+
+
+def _count(usage: Mapping[str, Any], name: str) -> int | None:
+    value = usage.get(name)
+    return value if isinstance(value, int) else None
+
+
+def _group(value: object) -> dict[str, Any]:
+    """A JSON object; an empty one for anything else."""
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    """A JSON list; an empty one for anything else."""
+    return cast(list[Any], value) if isinstance(value, list) else []

@@ -1,0 +1,376 @@
+"""The engine of the transformers library, for checkpoints that have no native file here.
+
+Its processor and its model run as they are, from safetensors alone and without remote code. How a
+token is chosen is ours, so a seed means here what it means in the native engine.
+
+    messages -> its chat template -> its processor -> its generate -> each token through a queue
+                                                      in a thread      -> text
+"""
+
+import queue
+import threading
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from triptych.engines.engine import Reply, Streamed
+from triptych.engines.wire import CLIPS, open_frames, open_picture, write_messages
+from triptych.errors import EngineError, MissingExtraError, TokenError, UsageError
+from triptych.generate import GenerationOptions
+from triptych.generate.sampling import choose, row_generators
+from triptych.generate.stopping import StopGate
+from triptych.media import Clip, Picture
+from triptych.pictures import ClipConfig
+from triptych.processor import Message
+
+_INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
+_MOST_PENDING = 3
+"""Bytes that may be there of a character whose last byte is still to come."""
+
+Chosen = tuple[int, float]
+"""A token and its log-probability."""
+
+
+def load_transformers(name: str, *, max_pixels: int | None = None) -> "TransformersEngine":
+    """An engine for a folder, or for a name on the Hub.
+
+    Raises:
+        MissingExtraError: transformers is not installed.
+        EngineError: it cannot load the model, or needs torchvision for it; says why.
+        UsageError: the model takes no pictures.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError(
+            "transformers", "transformers", "the transformers engine"
+        ) from error
+    library: Any = transformers
+    library.logging.set_verbosity_error()  # its remarks are about its own settings
+    try:
+        processor: Any = library.AutoProcessor.from_pretrained(name, trust_remote_code=False)
+        model: Any = library.AutoModelForImageTextToText.from_pretrained(
+            name, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        )
+    except Exception as error:  # a library of many authors raises anything
+        raise _reason(name, error) from error
+    if getattr(processor, "image_processor", None) is None:
+        raise UsageError(f"{name} has no picture processor; name a model that takes pictures")
+    return TransformersEngine(name, processor, model.eval(), max_pixels=max_pixels)
+
+
+class TransformersEngine:
+    """Asks a model of the transformers library."""
+
+    name = "transformers"
+    has_beam_search = True
+    template = None
+    coordinates = None
+
+    def __init__(
+        self, model_name: str, processor: Any, model: Any, *, max_pixels: int | None = None
+    ) -> None:
+        self.model_name = model_name
+        self.max_pixels = max_pixels
+        self.model = model
+        self.processor = processor
+        self.tokenizer: Any = processor.tokenizer
+        ends: object = model.generation_config.eos_token_id
+        self.end_ids = tuple(cast(list[int], ends if isinstance(ends, list) else [ends]))
+
+    @property
+    def known_as(self) -> Sequence[str]:
+        return (self.model_name.rstrip("/").rpartition("/")[2], str(self.model.config.model_type))
+
+    @property
+    def clips(self) -> ClipConfig:
+        return CLIPS
+
+    def open(self, picture: object) -> Picture:
+        """Open one picture, safely; one that is open stays as it is."""
+        return open_picture(picture)
+
+    def open_clip(self, clip: object, fps: float | None, max_frames: int | None) -> Clip:
+        """Open one clip, safely; the model gets its frames as pictures."""
+        return open_frames(clip, fps, max_frames)
+
+    def answer(
+        self, conversations: Sequence[Sequence[Message]], options: GenerationOptions
+    ) -> list[Reply]:
+        """What the model says to each conversation, one after the other.
+
+        Raises:
+            TokenError: a conversation is malformed, spells a special token, or is longer than the
+                model takes.
+            EngineError: the library fails.
+            UsageError: a message holds a box or a point.
+        """
+        return [self._whole(self.stream(messages, options)) for messages in conversations]
+
+    def stream(self, messages: Sequence[Message], options: GenerationOptions) -> Streamed:
+        """What the model says to one conversation, piece by piece.
+
+        Raises:
+            TokenError, EngineError, UsageError: see `answer`.
+        """
+        inputs = self._inputs(messages)
+        if options.num_beams > 1:
+            return Streamed(self._beams(inputs, options))
+        return Streamed(self._pieces(inputs, options))
+
+    # -- prompts ----------------------------------------------------------------------------
+
+    def _inputs(self, messages: Sequence[Message]) -> dict[str, Any]:
+        written = write_messages(messages, self.name, self.max_pixels, _as_image)
+        for message in written:
+            if isinstance(message["content"], str):
+                message["content"] = [{"type": "text", "text": message["content"]}]
+            self._check_specials(message["content"])
+        try:
+            inputs: Any = self._processed(written)
+        except Exception as error:  # a library of many authors raises anything
+            raise EngineError(
+                f"the processor of {self.model_name} refuses the conversation ({_words(error)})"
+            ) from error
+        num_tokens = inputs["input_ids"].shape[1]
+        most = _most_tokens(self.model.config)
+        if most is not None and num_tokens > most:
+            raise TokenError(
+                f"the messages are {num_tokens} tokens long and this model takes {most}; begin "
+                "anew, or say less"
+            )
+        return dict(inputs)
+
+    def _processed(self, messages: list[dict[str, Any]]) -> Any:
+        """By the chat template; without one, a single turn is its pictures and its text."""
+        if self.processor.chat_template or self.tokenizer.chat_template:
+            return self.processor.apply_chat_template(
+                messages,
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+            )
+        if len(messages) > 1:
+            raise UsageError("it has no chat template, so it takes a single turn")
+        parts = messages[0]["content"]
+        images = [part["image"] for part in parts if part["type"] == "image"]
+        text = " ".join(part["text"] for part in parts if part["type"] == "text")
+        return self.processor(images=images or None, text=text, return_tensors="pt")
+
+    def _check_specials(self, parts: Sequence[dict[str, Any]]) -> None:
+        """Its tokenizer would take a special token at its word, whoever spelled it."""
+        specials = {token for token in self.tokenizer.all_special_tokens if len(token) > 1}
+        specials |= {str(token) for token in self.tokenizer.added_tokens_encoder if "<" in token}
+        for part in parts:
+            for token in specials:
+                if part["type"] == "text" and token in part["text"]:
+                    raise TokenError(
+                        f"a message spells {token}, which the transformers engine cannot tell from "
+                        "the token itself; leave it out, or take the native engine"
+                    )
+
+    # -- answers ----------------------------------------------------------------------------
+
+    def _pieces(
+        self, inputs: dict[str, Any], options: GenerationOptions
+    ) -> Generator[str, None, Reply]:
+        gate, tokens, scores = StopGate(options.stop), list[int](), list[float]()
+        pushed, ended = "", False
+        with _Running(self, inputs, options) as running:
+            for token, score in running:
+                tokens.append(token)
+                scores.append(score)
+                ended = token in self.end_ids
+                text = self._text(tokens)
+                complete = text.rstrip(_INCOMPLETE) + _INCOMPLETE * max(
+                    0, _num_incomplete(text) - _MOST_PENDING
+                )
+                if complete.startswith(pushed):
+                    piece = gate.push(complete[len(pushed) :])
+                    pushed = complete
+                    if piece:
+                        yield piece
+                if gate.is_shut or ended:
+                    break
+        if piece := gate.push(self._text(tokens)[len(pushed) :]) + gate.flush():
+            yield piece
+        return self._reply(inputs, tokens, gate, ended, sum(scores), tuple(scores))
+
+    def _beams(
+        self, inputs: dict[str, Any], options: GenerationOptions
+    ) -> Generator[str, None, Reply]:
+        """Beam search has nothing to show before its end."""
+        try:
+            found: Any = self.model.generate(
+                **inputs,
+                generation_config=self._settings(
+                    options, num_beams=options.num_beams, length_penalty=options.length_penalty
+                ),
+                return_dict_in_generate=True,
+                output_scores=True,
+            )
+        except Exception as error:
+            raise self._failed(error) from error
+        tokens = self._new_tokens(found.sequences[0].tolist(), inputs)
+        ended = bool(tokens) and tokens[-1] in self.end_ids
+        gate = StopGate(options.stop)
+        yield gate.push(self._text(tokens)) + gate.flush()
+        score = float(found.sequences_scores[0]) * max(len(tokens), 1) ** options.length_penalty
+        return self._reply(inputs, tokens, gate, ended, score, ())
+
+    def _new_tokens(self, sequence: list[int], inputs: dict[str, Any]) -> list[int]:
+        """The answer without the prompt, where that is repeated, and without what fills it up."""
+        prompt = cast(list[int], inputs["input_ids"][0].tolist())
+        if sequence[: len(prompt)] == prompt:
+            sequence = sequence[len(prompt) :]
+        for index, token in enumerate(sequence):
+            if token in self.end_ids:
+                return sequence[: index + 1]
+        return sequence
+
+    def _settings(self, options: GenerationOptions, **more: object) -> Any:
+        """How to generate: as asked, and nothing of what the checkpoint would rather have."""
+        import transformers
+
+        own: Any = self.model.generation_config
+        return cast(Any, transformers).GenerationConfig(
+            max_new_tokens=options.max_new_tokens,
+            do_sample=False,
+            eos_token_id=list(self.end_ids),
+            pad_token_id=self.end_ids[0] if own.pad_token_id is None else own.pad_token_id,
+            bos_token_id=own.bos_token_id,
+            decoder_start_token_id=own.decoder_start_token_id,
+            **more,
+        )
+
+    def _text(self, tokens: Sequence[int], *, skip_special: bool = True) -> str:
+        return str(
+            self.tokenizer.decode(
+                list(tokens),
+                skip_special_tokens=skip_special,
+                clean_up_tokenization_spaces=False,
+            )
+        )
+
+    def _reply(
+        self,
+        inputs: dict[str, Any],
+        tokens: Sequence[int],
+        gate: StopGate,
+        ended: bool,
+        score: float,
+        scores: tuple[float, ...],
+    ) -> Reply:
+        said = [token for token in tokens if token not in self.end_ids]
+        return Reply(
+            text=gate.text,
+            ended=ended or gate.is_shut,
+            spelled=self._text(said, skip_special=False),
+            num_prompt_tokens=int(inputs["input_ids"].shape[1]),
+            num_answer_tokens=len(tokens),
+            log_probability=score,
+            log_probabilities=scores,
+            token_ids=tuple(tokens),
+        )
+
+    def _whole(self, streamed: Streamed) -> Reply:
+        for _ in streamed:
+            pass
+        assert streamed.reply is not None
+        return streamed.reply
+
+    def _failed(self, error: Exception) -> EngineError:
+        return EngineError(f"transformers fails on {self.model_name} ({_words(error)})")
+
+
+@dataclass
+class _Running:
+    """A `generate` of the library in a thread; iterating gives its tokens as they are chosen."""
+
+    engine: TransformersEngine
+    inputs: dict[str, Any]
+    options: GenerationOptions
+    chosen: "queue.Queue[Chosen | Exception | None]" = field(
+        default_factory=lambda: queue.Queue[Chosen | Exception | None]()
+    )
+    is_left: threading.Event = field(default_factory=threading.Event)
+    """Set when nobody wants to hear the rest."""
+
+    def __enter__(self) -> "_Running":
+        self._generators = row_generators(1, self.options.seed)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.is_left.set()
+        self._thread.join()
+
+    def __iter__(self) -> Generator[Chosen]:
+        while (item := self.chosen.get()) is not None:
+            if isinstance(item, Exception):
+                raise self.engine._failed(item) from item  # pyright: ignore[reportPrivateUsage]
+            yield item
+
+    def _run(self) -> None:
+        try:
+            self.engine.model.generate(
+                **self.inputs,
+                generation_config=self.engine._settings(self.options),  # pyright: ignore[reportPrivateUsage]
+                logits_processor=[self._choose],
+                stopping_criteria=[self._should_stop],
+            )
+            self.chosen.put(None)
+        except Exception as error:  # it is raised where somebody listens
+            self.chosen.put(error)
+
+    def _choose(self, token_ids: Tensor, logits: Tensor) -> Tensor:
+        """Decide on the next token, and leave the library no other."""
+        logits = logits.float()
+        token = choose(logits, self.options, self._generators)
+        score = logits.log_softmax(dim=-1)[0, token[0]]
+        self.chosen.put((int(token[0]), float(score)))
+        return torch.full_like(logits, -torch.inf).index_fill(1, token, 0.0)
+
+    def _should_stop(self, token_ids: Tensor, scores: object, **more: object) -> Tensor:
+        return torch.full((token_ids.shape[0],), self.is_left.is_set(), device=token_ids.device)
+
+
+def _as_image(picture: Picture) -> dict[str, Any]:
+    return {"type": "image", "image": picture.rgb}
+
+
+def _num_incomplete(text: str) -> int:
+    return len(text) - len(text.rstrip(_INCOMPLETE))
+
+
+def _most_tokens(config: Any) -> int | None:
+    text = getattr(config, "text_config", config)
+    most = getattr(text, "max_position_embeddings", None)
+    return most if isinstance(most, int) else None
+
+
+def _reason(name: str, error: Exception) -> EngineError:
+    said = str(error)
+    if isinstance(error, ImportError) and "orchvision" in said:
+        return EngineError(
+            f"the processor of {name} needs torchvision; install the one that fits your torch, or "
+            "take another engine"
+        )
+    if "trust_remote_code" in said:
+        return EngineError(
+            f"{name} brings code of its own, which is never run here; serve it elsewhere and take "
+            "the openai engine"
+        )
+    return EngineError(f"transformers cannot load {name} ({_words(error)})")
+
+
+def _words(error: Exception) -> str:
+    """The first sentence of what a library says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first = lines[0] if lines else type(error).__name__
+    return first if len(first) <= 300 else f"{first[:299]}…"
