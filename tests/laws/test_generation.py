@@ -67,6 +67,7 @@ def test_every_debug_architecture_is_here():
         "llava_debug",
         "llava_next_debug",
         "minivlm_debug",
+        "paligemma_debug",
         "qwen2_5_vl_debug",
         "qwen2_vl_debug",
     ]

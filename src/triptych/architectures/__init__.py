@@ -21,6 +21,12 @@ from triptych.architectures.llava_next import (
 )
 from triptych.architectures.mini import mini
 from triptych.architectures.minivlm import minivlm, minivlm_debug
+from triptych.architectures.paligemma import (
+    paligemma_3b_224,
+    paligemma_3b_448,
+    paligemma_3b_896,
+    paligemma_debug,
+)
 from triptych.architectures.qwen2_5_vl import (
     qwen2_5_vl_3b,
     qwen2_5_vl_7b,
@@ -56,6 +62,10 @@ ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
         mini,
         minivlm,
         minivlm_debug,
+        paligemma_3b_224,
+        paligemma_3b_448,
+        paligemma_3b_896,
+        paligemma_debug,
         qwen2_5_vl_3b,
         qwen2_5_vl_72b,
         qwen2_5_vl_7b,

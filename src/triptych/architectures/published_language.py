@@ -3,20 +3,22 @@
     llama      Llama, Vicuna, TinyLlama, SmolLM     biases where the settings ask for them
     mistral    Mistral                              a sliding window where the settings name one
     qwen2      Qwen2, Qwen2.5                       biases on query, key and value
+    gemma      Gemma                                scaled embeddings, norms around one, gated GELU
 
-All three name their tensors alike. Settings that a file leaves out have the values that
+All name their tensors alike. Settings that a file leaves out have the values that
 transformers gives them, because its own files leave out just those.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, cast
 
-from triptych.architectures.published import Section, published_activation, read_activation
+from triptych.architectures.published import Section, published_activation
 from triptych.architectures.published_tensors import PanelNames
 from triptych.errors import ConfigError
 from triptych.language import DecoderConfig, RotaryConfig
 from triptych.language.decoder import INITIAL_STD
+from triptych.nn.mlp import Activation
 
 LLAMA_NAMES = PanelNames(
     outside={"embedding": "model.embed_tokens", "norm": "model.norm", "lm_head": "lm_head"},
@@ -57,6 +59,11 @@ class PublishedLanguage:
     write: Callable[[DecoderConfig, int], dict[str, Any]]
     """The same back; also takes the longest sequence."""
 
+    activations: Mapping[str, Activation] = field(
+        default_factory=lambda: {"silu": cast(Activation, "silu")}
+    )
+    """Activations that a file may name, and what they are."""
+
 
 def read_language(section: Section, *, tied: bool | None = None) -> DecoderConfig:
     """The decoder that a group of published settings describes.
@@ -70,7 +77,8 @@ def read_language(section: Section, *, tied: bool | None = None) -> DecoderConfi
     """
     family = language_family(section)
     section = section.over(**family.defaults)
-    section.require(hidden_act="silu", attention_dropout=0.0)
+    section.require(attention_dropout=0.0)
+    section.one_of("hidden_act", *family.activations)
     dim, num_heads = section.count("hidden_size"), section.count("num_attention_heads")
     return DecoderConfig(
         vocab_size=section.count("vocab_size"),
@@ -81,7 +89,7 @@ def read_language(section: Section, *, tied: bool | None = None) -> DecoderConfi
         ffn_dim=section.count("intermediate_size"),
         head_dim=_head_dim(section, dim, num_heads),
         norm_eps=section.number("rms_norm_eps"),
-        activation=read_activation(section, "hidden_act"),
+        activation=family.activations[section.word("hidden_act")],
         positions=RotaryConfig(theta=_theta(section)),
         tied=section.flag("tie_word_embeddings") if tied is None else tied,
         **family.read(section),
@@ -132,6 +140,8 @@ def language_family(section: Section) -> PublishedLanguage:
 
 
 def _kind_of(config: DecoderConfig) -> PublishedLanguage:
+    if config.norm == "rms_offset":
+        return GEMMA
     if config.qkv_bias and not config.out_bias:
         return QWEN2
     return LLAMA if config.window is None else MISTRAL
@@ -184,6 +194,15 @@ def _write_qwen2(config: DecoderConfig, max_tokens: int) -> dict[str, Any]:
         "sliding_window": max_tokens,
         "use_sliding_window": False,
     }
+
+
+def _read_gemma(section: Section) -> dict[str, Any]:
+    section.require(attention_bias=False)
+    return {"norm": "rms_offset", "scale_embeddings": True}
+
+
+def _write_gemma(config: DecoderConfig, max_tokens: int) -> dict[str, Any]:
+    return {"attention_bias": config.out_bias, "hidden_activation": None}
 
 
 _SHARED = {
@@ -241,5 +260,29 @@ QWEN2 = PublishedLanguage(
     write=_write_qwen2,
 )
 
-LANGUAGES = (LLAMA, MISTRAL, QWEN2)
+GEMMA = PublishedLanguage(
+    model_type="gemma",
+    class_name="GemmaForCausalLM",
+    defaults={
+        **_SHARED,
+        "hidden_act": "gelu_pytorch_tanh",
+        "vocab_size": 256_000,
+        "hidden_size": 3072,
+        "intermediate_size": 24_576,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 16,
+        "head_dim": 256,
+        "max_position_embeddings": 8192,
+        "tie_word_embeddings": True,
+        "bos_token_id": 2,
+        "eos_token_id": 1,
+    },
+    read=_read_gemma,
+    write=_write_gemma,
+    # The first files said "gelu" and meant its approximation, with which the models were trained.
+    activations={"gelu_pytorch_tanh": "gelu_tanh", "gelu": "gelu_tanh"},
+)
+
+LANGUAGES = (LLAMA, MISTRAL, QWEN2, GEMMA)
 """Every family of decoders that is read."""

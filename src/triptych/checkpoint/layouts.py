@@ -20,6 +20,7 @@ from triptych.architectures.architecture import Architecture
 from triptych.architectures.blip2_family import BLIP2_FAMILY
 from triptych.architectures.llava_family import LLAVA_FAMILY
 from triptych.architectures.llava_next_family import LLAVA_NEXT_FAMILY
+from triptych.architectures.paligemma_family import PALIGEMMA_FAMILY
 from triptych.architectures.published_family import (
     GENERATION,
     TOKENIZER_CONFIG,
@@ -54,7 +55,14 @@ from triptych.errors import CheckpointError, ConfigError, UnknownNameError, Usag
 from triptych.processor import Processor
 from triptych.text import Tokenizer
 
-FAMILIES = (BLIP2_FAMILY, QWEN2_VL_FAMILY, QWEN2_5_VL_FAMILY, LLAVA_FAMILY, LLAVA_NEXT_FAMILY)
+FAMILIES = (
+    BLIP2_FAMILY,
+    QWEN2_VL_FAMILY,
+    QWEN2_5_VL_FAMILY,
+    LLAVA_FAMILY,
+    LLAVA_NEXT_FAMILY,
+    PALIGEMMA_FAMILY,
+)
 """Every family of published models that is read and written."""
 
 LAYOUTS = {"hf": "published Hugging Face layout"}

@@ -12,6 +12,8 @@ from triptych.language.decoder import (
     TextPositionsConfig,
 )
 from triptych.language.sizes import (
+    gemma_2b,
+    gemma_7b,
     llama_7b,
     mistral_7b,
     opt_2_7b,
@@ -34,6 +36,8 @@ __all__ = [
     "RotaryConfig",
     "SinusoidalConfig",
     "TextPositionsConfig",
+    "gemma_2b",
+    "gemma_7b",
     "llama_7b",
     "mistral_7b",
     "opt_2_7b",

@@ -71,6 +71,18 @@ def qwen2_5_3b() -> DecoderConfig:
     return _qwen2(dim=2048, depth=36, num_heads=16, num_kv_heads=2, ffn_dim=11_008, tied=True)
 
 
+def gemma_2b(vocab_size: int = 256_000) -> DecoderConfig:
+    """Gemma 2B, one key head for all queries; PaliGemma's has a larger vocabulary."""
+    return _gemma(
+        dim=2048, depth=18, num_heads=8, num_kv_heads=1, ffn_dim=16_384, vocab_size=vocab_size
+    )
+
+
+def gemma_7b() -> DecoderConfig:
+    """Gemma 7B, whose 16 heads of 256 are together wider than the model."""
+    return _gemma(dim=3072, depth=28, num_heads=16, num_kv_heads=16, ffn_dim=24_576)
+
+
 def opt_2_7b() -> DecoderConfig:
     """OPT 2.7B: layer norm, ReLU, learned positions, biases everywhere."""
     return _opt(dim=2560, depth=32, num_heads=32)
@@ -97,6 +109,32 @@ def _qwen2(
         qkv_bias=True,
         tied=tied,
         positions=RotaryConfig(theta=1_000_000.0),
+    )
+
+
+def _gemma(
+    *,
+    dim: int,
+    depth: int,
+    num_heads: int,
+    num_kv_heads: int,
+    ffn_dim: int,
+    vocab_size: int = 256_000,
+) -> DecoderConfig:
+    return DecoderConfig(
+        vocab_size=vocab_size,
+        dim=dim,
+        depth=depth,
+        num_heads=num_heads,
+        num_kv_heads=num_kv_heads,
+        head_dim=256,
+        ffn_dim=ffn_dim,
+        norm="rms_offset",
+        norm_eps=1e-6,
+        activation="gelu_tanh",
+        scale_embeddings=True,
+        tied=True,
+        positions=RotaryConfig(theta=10_000.0),
     )
 
 

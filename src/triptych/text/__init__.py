@@ -19,6 +19,7 @@ from triptych.text.template import ChatTemplate
 from triptych.text.templates import (
     FLAMINGO,
     MISTRAL,
+    PALIGEMMA,
     PLAIN_CAPTION,
     QWEN2_VL,
     QWEN2_VL_SPECIALS,
@@ -30,6 +31,7 @@ from triptych.text.tokenizer import Tokenizer
 __all__ = [
     "FLAMINGO",
     "MISTRAL",
+    "PALIGEMMA",
     "PLAIN_CAPTION",
     "QWEN2_VL",
     "QWEN2_VL_SPECIALS",

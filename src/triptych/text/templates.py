@@ -115,6 +115,37 @@ MISTRAL = ChatTemplate(
 )
 """The conversation format of Mistral's instructed models, as LLaVA-NeXT was tuned with it."""
 
+PALIGEMMA = ChatTemplate(
+    source="""\
+{%- for message in messages -%}
+{%- if message.content is not string -%}
+{%- for part in message.content -%}
+{%- if part.type == "image" -%}
+{{ image_token }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{%- endfor -%}
+{{ bos_token }}
+{%- for message in messages -%}
+{%- if message.content is string -%}
+{{ message.content }}
+{%- else -%}
+{%- for part in message.content -%}
+{%- if part.type == "text" -%}
+{{ part.text }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{{ eos_token if message.role == "assistant" else "\\n" }}
+{%- endfor -%}
+""",
+    end_tokens=("<eos>",),
+    image_token="<image>",
+    bos_token="<bos>",
+)
+"""Pictures, the token of beginning, each text with a line end, each answer with an end token."""
+
 _NO_ROLES = (
     _SAID
     + """\
