@@ -40,6 +40,10 @@ NAMES = [
     "qwen2_vl_72b",
     "qwen2_vl_7b",
     "qwen2_vl_debug",
+    "smolvlm_256m",
+    "smolvlm_2_2b",
+    "smolvlm_500m",
+    "smolvlm_debug",
 ]
 
 

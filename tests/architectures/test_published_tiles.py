@@ -10,13 +10,19 @@ from typing import Any
 import pytest
 from tests.architectures.test_published import CLIP_L_336
 
-from triptych.architectures import find_architecture
+from triptych.architectures import debug_tokenizer, find_architecture
+from triptych.architectures.idefics3_family import IDEFICS3_FAMILY
+from triptych.architectures.idefics3_settings import read_settings as read_idefics3
+from triptych.architectures.idefics3_settings import write_settings as write_idefics3
 from triptych.architectures.llava_next_family import LLAVA_NEXT_FAMILY
 from triptych.architectures.llava_next_settings import read_settings as read_llava_next
 from triptych.architectures.llava_next_settings import write_settings as write_llava_next
 from triptych.architectures.published_family import PublishedFamily
-from triptych.errors import ConfigError
+from triptych.errors import ConfigError, ShapeError
+from triptych.processor import Processor
+from triptych.text import TileTextConfig
 from triptych.vision import CLIP_MEAN, CLIP_STD
+from triptych.xray.anatomy import anatomy
 from triptych.xray.walk import walk
 
 
@@ -87,6 +93,11 @@ def test_llava_next_is_the_one_on_the_hub():
 )
 def test_llava_next_has_the_published_number_of_parameters(name, total):
     assert published_total(LLAVA_NEXT_FAMILY, name) == total
+    # Ours lacks the last block and the last norm.
+    unread = 4 * (1024**2 + 1024) + 2 * 4096 * 1024 + 4096 + 1024 + 3 * 2048
+    counted = anatomy(find_architecture(name).model)
+    assert (counted.panels["vision"], counted.total) == (303_507_456 - unread, total - unread)
+    assert counted.panels["connector"] == 20_979_712 + 4096
 
 
 @pytest.mark.parametrize(
@@ -128,3 +139,126 @@ def test_what_llava_nexts_layout_cannot_say_is_refused_by_name():
     changed = replace(architecture, model=replace(architecture.model, vision=vision))
     with pytest.raises(ConfigError, match=r"layout of LLaVA-NeXT cannot say .*norm = 'rms'"):
         write_llava_next(changed, "float32")
+
+
+# -- Idefics3 and SmolVLM --------------------------------------------------------------------------
+
+SMOLVLM_256M: dict[str, Any] = {
+    "architectures": ["Idefics3ForConditionalGeneration"],
+    "image_token_id": 49190,
+    "model_type": "idefics3",
+    "scale_factor": 4,
+    "text_config": {
+        "head_dim": 64,
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "is_llama_config": True,
+        "max_position_embeddings": 8192,
+        "model_type": "llama",
+        "num_attention_heads": 9,
+        "num_hidden_layers": 30,
+        "num_key_value_heads": 3,
+        "pad_token_id": 2,
+        "pixel_shuffle_factor": 4,
+        "rms_norm_eps": 1e-05,
+        "rope_interleaved": False,
+        "rope_theta": 100000,
+        "vocab_size": 49280,
+    },
+    "tie_word_embeddings": False,
+    "use_cache": True,
+    "vision_config": {
+        "hidden_size": 768,
+        "image_size": 512,
+        "max_image_size": {"longest_edge": 512},
+        "model_type": "idefics3",
+        "num_attention_heads": 12,
+        "patch_size": 16,
+        "size": {"longest_edge": 2048},
+        "tie_word_embeddings": False,
+    },
+    "vocab_size": 49280,
+}
+SMOLVLM_PIXELS: dict[str, Any] = {
+    "do_convert_rgb": True,
+    "do_image_splitting": True,
+    "do_normalize": True,
+    "do_pad": True,
+    "do_rescale": True,
+    "do_resize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_processor_type": "Idefics3ImageProcessor",
+    "image_std": [0.5, 0.5, 0.5],
+    "max_image_size": {"longest_edge": 512},
+    "processor_class": "Idefics3Processor",
+    "resample": 1,
+    "rescale_factor": 0.00392156862745098,
+    "size": {"longest_edge": 2048},
+}
+
+
+@pytest.mark.parametrize("kind", ["idefics3", "smolvlm"])
+def test_smolvlm_is_the_one_on_the_hub(kind):
+    architecture = find_architecture("smolvlm_256m")
+    model, tiling = read_idefics3({**SMOLVLM_256M, "model_type": kind}, SMOLVLM_PIXELS)
+    assert (model, tiling) == (architecture.model, architecture.processor.resize)
+    assert read_idefics3(*write_idefics3(architecture, "bfloat16")) == (model, tiling)
+
+
+@pytest.mark.parametrize(
+    ("name", "panels"),
+    [
+        ("smolvlm_256m", (86_433_024, 7_077_888, 162_974_016, 256_484_928)),
+        ("smolvlm_500m", (86_433_024, 11_796_480, 409_252_800, 507_482_304)),
+        ("smolvlm_2_2b", (412_987_248, 21_233_664, 1_812_051_968, 2_246_272_880)),
+    ],
+)
+def test_smolvlm_has_the_published_number_of_parameters(name, panels):
+    counted = anatomy(find_architecture(name).model)
+    counts = [counted.panels[panel] for panel in ("vision", "connector", "language")]
+    assert (*counts, counted.total) == panels
+    assert published_total(IDEFICS3_FAMILY, name) == counted.total
+
+
+def test_smolvlms_pictures_take_sixty_four_tokens_a_tile():
+    design = find_architecture("smolvlm_256m")
+    seen = walk(design.model, design.processor, 768, 1024)
+    assert (seen.num_tiles, seen.num_slots, seen.resized) == (13, 13 * 64, (1536, 2048))
+    design = find_architecture("smolvlm_2_2b")
+    assert walk(design.model, design.processor, 768, 1024).num_slots == 13 * 81
+
+
+@pytest.mark.parametrize(
+    ("config", "pixels", "named"),
+    [
+        ({"scale_factor": 5}, {}, "32 x 32 grid does not fold by 5"),
+        ({"vision_config": {"image_size": 928}}, {}, "29 x 29 patches has positions twice"),
+        ({"text_config": {"model_type": "phi"}}, {}, "model_type is 'phi'"),
+        ({}, {"max_image_size": {"longest_edge": 364}}, "max_image_size is 364, but .* 512"),
+        ({}, {"do_image_splitting": 1}, "do_image_splitting is 1; true or false"),
+        ({}, {"size": {}}, "lacks the key 'longest_edge'"),
+    ],
+)
+def test_a_smolvlm_that_is_not_supported_is_refused_by_name(config, pixels, named):
+    error = ShapeError if "fold" in named else ConfigError
+    with pytest.raises(error, match=named):
+        read_idefics3({**SMOLVLM_256M, **config}, {**SMOLVLM_PIXELS, **pixels})
+
+
+def test_what_idefics3s_layout_cannot_say_is_refused_by_name():
+    architecture = find_architecture("smolvlm_debug")
+    text = TileTextConfig(before="<fake_token_around_image>")
+    changed = replace(architecture, processor=replace(architecture.processor, tile_text=text))
+    with pytest.raises(ConfigError, match=r"cannot say processor\.tile_text"):
+        write_idefics3(changed, "float32")
+    connector = replace(architecture.model.connector, bias=True)
+    changed = replace(architecture, model=replace(architecture.model, connector=connector))
+    with pytest.raises(ConfigError, match=r"cannot say model\.connector\.bias = True"):
+        write_idefics3(changed, "float32")
+
+
+def test_words_around_tiles_that_are_put_together_are_refused():
+    architecture = find_architecture("llava_next_debug")
+    config = replace(architecture.processor, tile_text=TileTextConfig(before="a"))
+    with pytest.raises(ConfigError, match="tile_text stands between the tiles"):
+        Processor(config, architecture.model, debug_tokenizer(("<s>", "</s>", "<image>")))

@@ -16,7 +16,7 @@ from triptych.architectures import ARCHITECTURES, Architecture, debug_tokenizer,
 from triptych.fusion.vlm import VLM
 from triptych.media import Clip
 from triptych.processor import Message, Processor, Sample, ask_about
-from triptych.text import QWEN2_VL_SPECIALS, ChatTemplate, Tokenizer
+from triptych.text import QWEN2_VL_SPECIALS, SMOLVLM_SPECIALS, ChatTemplate, Tokenizer
 
 DEBUG_NAMES = sorted(name for name in ARCHITECTURES if name.endswith("_debug"))
 
@@ -68,8 +68,9 @@ QUESTIONS = (
 def tokenizer_for(template: ChatTemplate) -> Tokenizer:
     """A debug tokenizer with the special tokens that a template writes."""
     needed = (template.bos_token, template.image_token, *template.end_tokens)
-    if set(needed) - {""} <= set(QWEN2_VL_SPECIALS):
-        return debug_tokenizer(QWEN2_VL_SPECIALS)
+    for known in (QWEN2_VL_SPECIALS, SMOLVLM_SPECIALS):
+        if set(needed) - {""} <= set(known):
+            return debug_tokenizer(known)
     return debug_tokenizer(tuple(token for token in needed if token))
 
 

@@ -70,6 +70,7 @@ def test_every_debug_architecture_is_here():
         "paligemma_debug",
         "qwen2_5_vl_debug",
         "qwen2_vl_debug",
+        "smolvlm_debug",
     ]
 
 

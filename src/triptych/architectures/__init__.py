@@ -41,6 +41,12 @@ from triptych.architectures.qwen2_vl import (
 )
 from triptych.architectures.scorer import ScorerArchitecture
 from triptych.architectures.siglip import siglip_b16, siglip_debug, siglip_so400m
+from triptych.architectures.smolvlm import (
+    smolvlm_2_2b,
+    smolvlm_256m,
+    smolvlm_500m,
+    smolvlm_debug,
+)
 from triptych.errors import UnknownNameError
 
 ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
@@ -74,6 +80,10 @@ ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
         qwen2_vl_72b,
         qwen2_vl_7b,
         qwen2_vl_debug,
+        smolvlm_256m,
+        smolvlm_2_2b,
+        smolvlm_500m,
+        smolvlm_debug,
     )
 }
 """Every named system; those ending in `_debug` are twins that train on a CPU in seconds."""

@@ -16,7 +16,7 @@ block and without the class token. All panels are trained in the second stage.
 https://llava-vl.github.io/blog/2024-01-30-llava-next/
 
 Departures: the last block and the last norm of CLIP, which are published and never read, are no
-part of our vision panel (290,908,160 parameters). The vocabulary is that of the checkpoints for
+part of our vision panel (290,909,184 parameters). The vocabulary is that of the checkpoints for
 other engines (32,064 entries), as in `llava`.
 """
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.blip2_family import BLIP2_FAMILY
+from triptych.architectures.idefics3_family import IDEFICS3_FAMILY
 from triptych.architectures.llava_family import LLAVA_FAMILY
 from triptych.architectures.llava_next_family import LLAVA_NEXT_FAMILY
 from triptych.architectures.paligemma_family import PALIGEMMA_FAMILY
@@ -61,6 +62,7 @@ FAMILIES = (
     QWEN2_5_VL_FAMILY,
     LLAVA_FAMILY,
     LLAVA_NEXT_FAMILY,
+    IDEFICS3_FAMILY,
     PALIGEMMA_FAMILY,
 )
 """Every family of published models that is read and written."""

@@ -23,6 +23,8 @@ from triptych.text.templates import (
     PLAIN_CAPTION,
     QWEN2_VL,
     QWEN2_VL_SPECIALS,
+    SMOLVLM,
+    SMOLVLM_SPECIALS,
     VICUNA,
 )
 from triptych.text.tiles import TileTextConfig
@@ -35,6 +37,8 @@ __all__ = [
     "PLAIN_CAPTION",
     "QWEN2_VL",
     "QWEN2_VL_SPECIALS",
+    "SMOLVLM",
+    "SMOLVLM_SPECIALS",
     "VICUNA",
     "ChatTemplate",
     "CoordinateFormat",

@@ -146,6 +146,47 @@ PALIGEMMA = ChatTemplate(
 )
 """Pictures, the token of beginning, each text with a line end, each answer with an end token."""
 
+SMOLVLM_SPECIALS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<global-img>",
+    *(f"<row_{row}_col_{col}>" for row in range(1, 7) for col in range(1, 7)),
+    "<fake_token_around_image>",
+    "<image>",
+    "<end_of_utterance>",
+)
+"""Special tokens of SmolVLM that matter to pictures and turns."""
+
+SMOLVLM = ChatTemplate(
+    source="""\
+{{- bos_token -}}
+{%- for message in messages -%}
+{{ message.role | capitalize }}
+{%- if message.content is string -%}
+{{ ": " + message.content }}
+{%- else -%}
+{{ ":" if message.content and message.content[0].type == "image" else ": " }}
+{%- for part in message.content -%}
+{%- if part.type == "image" -%}
+{{ image_token }}
+{%- else -%}
+{{ part.text }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{{ eos_token + "\\n" }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{ "Assistant:" }}
+{%- endif -%}
+""",
+    end_tokens=("<end_of_utterance>",),
+    image_token="<image>",
+    bos_token="<|im_start|>",
+)
+"""The conversation format of SmolVLM; no space behind the colon where a picture comes first."""
+
 _NO_ROLES = (
     _SAID
     + """\
