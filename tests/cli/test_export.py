@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from tests.checkpoint.published import small, small_architecture
 from tests.cli.command import Command
 from tests.laws.debug_models import subject
 
+from triptych.checkpoint.files import read_tensors, write_tensors
 from triptych.checkpoint.model_folder import save_model
 
 
@@ -81,3 +83,29 @@ def test_a_folder_of_something_else_is_not_written_over(
     assert done.code == 2
     assert "holds no model; name a new folder" in done.sentence
     assert photo.is_file()
+
+
+def test_an_adapter_is_merged_into_what_is_written(
+    triptych: Command, run: Path, tmp_path: Path
+) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    plain = {"peft_type": "LORA", "r": 1, "lora_alpha": 2}
+    (adapter / "adapter_config.json").write_text(json.dumps(plain))
+    module = "base_model.model.model.language_model.layers.0.mlp.down_proj"
+    factors = {
+        f"{module}.lora_A.weight": torch.ones(1, 80),
+        f"{module}.lora_B.weight": torch.ones(64, 1),
+    }
+    write_tensors(adapter / "adapter_model.safetensors", factors)
+    assert triptych("export", run, "--out", tmp_path / "plain").code == 0
+    done = triptych("export", run, "--out", tmp_path / "merged", "--adapter", adapter)
+    assert (done.code, done.err) == (0, "")
+    before, after = (
+        read_tensors(tmp_path / name / "model.safetensors") for name in ("plain", "merged")
+    )
+    name = "model.layers.0.mlp.down_proj.weight"
+    assert torch.equal(after.pop(name), before.pop(name) + 2)
+    assert all(torch.equal(tensor, after[each]) for each, tensor in before.items())
+    done = triptych("export", run, "--out", tmp_path / "none", "--adapter", run)
+    assert done.code == 1 and "adapter_config.json does not exist" in done.sentence

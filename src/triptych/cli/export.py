@@ -13,12 +13,21 @@ def export(
         str,
         typer.Option(help="Layout: hf, for transformers, vLLM, SGLang and (Qwen2-VL) llama.cpp."),
     ] = "hf",
+    adapter: Annotated[
+        Path | None, typer.Option(help="Folder of a PEFT LoRA adapter to merge into the weights.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the files as JSON.")] = False,
 ) -> None:
     """Write a model for other engines to load and serve."""
     import json
 
-    from triptych.checkpoint.layouts import check_layout, export_model, open_model
+    from triptych.checkpoint.adapters import merge_adapter, read_adapter
+    from triptych.checkpoint.layouts import (
+        check_layout,
+        check_replaceable,
+        export_model,
+        open_model,
+    )
     from triptych.errors import UsageError
     from triptych.tasks import find_model
 
@@ -26,7 +35,12 @@ def export(
     source = find_model(model)
     if out.resolve() in (source.resolve(), Path(model).resolve()):
         raise UsageError(f"--out {out} is the model itself; name another folder")
-    export_model(out, open_model(source), to)
+    check_replaceable(out)
+    if adapter is not None and out.resolve() == adapter.resolve():
+        raise UsageError(f"--out {out} is the adapter itself; name another folder")
+    read = None if adapter is None else read_adapter(adapter)
+    loaded = open_model(source)
+    export_model(out, loaded if read is None else merge_adapter(loaded, read), to)
     sizes = {path.name: path.stat().st_size for path in sorted(out.iterdir())}
     if as_json:
         print(json.dumps({"folder": str(out), "file_bytes": sizes}))
