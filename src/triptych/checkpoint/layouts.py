@@ -19,6 +19,9 @@ from torch import Tensor
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.blip2_family import BLIP2_FAMILY
 from triptych.architectures.idefics3_family import IDEFICS3_FAMILY
+from triptych.architectures.idefics_family import IDEFICS_FAMILY
+from triptych.architectures.internvl_family import INTERNVL_FAMILY
+from triptych.architectures.git_family import GIT_FAMILY
 from triptych.architectures.llava_family import LLAVA_FAMILY
 from triptych.architectures.llava_next_family import LLAVA_NEXT_FAMILY
 from triptych.architectures.paligemma_family import PALIGEMMA_FAMILY
@@ -45,6 +48,7 @@ from triptych.checkpoint.model_folder import (
     load_model,
     read_architecture,
 )
+from triptych.checkpoint.precision import UNQUANTISED, Filling, QuantizeConfig
 from triptych.checkpoint.published_files import (
     read_optional,
     read_preprocessor,
@@ -58,12 +62,15 @@ from triptych.text import Tokenizer
 
 FAMILIES = (
     BLIP2_FAMILY,
+    IDEFICS_FAMILY,
     QWEN2_VL_FAMILY,
     QWEN2_5_VL_FAMILY,
     LLAVA_FAMILY,
     LLAVA_NEXT_FAMILY,
     IDEFICS3_FAMILY,
+    INTERNVL_FAMILY,
     PALIGEMMA_FAMILY,
+    GIT_FAMILY,
 )
 """Every family of published models that is read and written."""
 
@@ -90,7 +97,7 @@ def export_model(
     architecture, tokenizer = loaded.architecture, loaded.processor.tokenizer
     family = _family_of(architecture, layout)
     check_replaceable(folder)
-    dtype = str(loaded.model.language.embedding.weight.dtype).removeprefix("torch.")
+    dtype = str(loaded.model.language.dtype).removeprefix("torch.")
     settings = family.write(architecture, tokenizer, dtype)
     with replacing_folder(folder) as partial:
         for name, plain in settings.items():
@@ -102,19 +109,26 @@ def export_model(
         write_shards(partial, _published(loaded, family), shard_bytes)
 
 
-def import_model(folder: Path, *, dtype: torch.dtype | None = torch.float32) -> LoadedModel:
+def import_model(
+    folder: Path,
+    *,
+    dtype: torch.dtype | None = torch.float32,
+    quantize: QuantizeConfig = UNQUANTISED,
+) -> LoadedModel:
     """Read a model in the published layout, one tensor at a time from the mapped files.
 
     Args:
         folder: With the files that this module's docstring lists; the weights under the names of
             the Hub, or under those that transformers 5 has in memory.
         dtype: What the weights become; None keeps what the embedding table is stored as.
+        quantize: Panels whose linear layers take fewer bits.
 
     Raises:
         CheckpointError: a file is missing or torn, or the weights are pickles, quantised, or
             others than the configuration asks for.
         ConfigError: a setting is missing, malformed or not supported; names its key and value.
         TokenError: the tokenizer is missing or torn.
+        UsageError: a panel is to be quantised and this CPU has no instructions for it.
     """
     architecture = import_architecture(folder)
     family, config = _family_in(folder), architecture.model
@@ -123,17 +137,17 @@ def import_model(folder: Path, *, dtype: torch.dtype | None = torch.float32) -> 
         folder,
         lambda name: None if family.is_skipped(family.hub_name(name)) else family.hub_name(name),
     )
-    state, unread = weights.read(
+    dtype = dtype or weights.dtypes.get(family.embedding, torch.float32)
+    filling = Filling(config, dtype, quantize)
+    unread = weights.pour(
         family.tensors(config),
-        dtype or weights.dtypes.get(family.embedding, torch.float32),
+        filling.put,
+        dtype,
         unread=family.unread(config),
         tied=(family.embedding, family.head) if config.language.tied else None,
     )
-    with torch.device("meta"):
-        model = config.build()
-    model.load_state_dict(state, assign=True)
     processor = Processor(architecture.processor, config, tokenizer)
-    return LoadedModel(architecture, model.eval(), processor, unread)
+    return LoadedModel(architecture, filling.finish(), processor, unread)
 
 
 def import_architecture(folder: Path) -> Architecture:
@@ -158,13 +172,16 @@ def import_architecture(folder: Path) -> Architecture:
     return family.read(files, folder.resolve().name)
 
 
-def open_model(folder: Path) -> LoadedModel:
+def open_model(
+    folder: Path, *, dtype: torch.dtype = torch.float32, quantize: QuantizeConfig = UNQUANTISED
+) -> LoadedModel:
     """Read a model folder of our own or in the published layout.
 
     Raises:
-        CheckpointError, ConfigError, TokenError: see `load_model` and `import_model`.
+        CheckpointError, ConfigError, TokenError, UsageError: see `load_model`, `import_model`.
     """
-    return import_model(folder) if is_published(folder) else load_model(folder)
+    read = import_model if is_published(folder) else load_model
+    return read(folder, dtype=dtype, quantize=quantize)
 
 
 def open_architecture(folder: Path) -> Architecture:
@@ -232,7 +249,7 @@ def _family_in(folder: Path) -> PublishedFamily:
 def _published(loaded: LoadedModel, family: PublishedFamily) -> Iterator[tuple[str, Tensor]]:
     """Names and tensors as published, made while they are asked for."""
     state, config = loaded.model.state_dict(), loaded.architecture.model
-    dtype = loaded.model.language.embedding.weight.dtype
+    dtype = loaded.model.language.dtype
     for tensor in family.tensors(config):
         yield tensor.name, tensor.join(state)
     for tensor in family.unread(config):

@@ -65,7 +65,7 @@ def model_card(loaded: LoadedModel, family: PublishedFamily) -> str:
         model_type=family.model_types[0],
         **panels,
         total=sum(panels.values()),
-        dtype=str(language.embedding.weight.dtype).removeprefix("torch."),
+        dtype=str(language.dtype).removeprefix("torch."),
         num_tokens=tokenizer.vocab_size,
         num_special=len(tokenizer.special_tokens),
         num_rows=architecture.model.language.vocab_size,

@@ -12,18 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from triptych.architectures.architecture import Architecture
 from triptych.checkpoint.files import (
-    load_state,
+    check_fit,
     read_json,
-    read_tensors,
     recover_folder,
     replacing_folder,
     write_json,
     write_tensors,
 )
+from triptych.checkpoint.precision import UNQUANTISED, Filling, QuantizeConfig
+from triptych.checkpoint.shards import StoredTensors
 from triptych.config import from_dict, to_dict
 from triptych.errors import CheckpointError
 from triptych.fusion.vlm import VLM
@@ -61,20 +63,29 @@ def write_model_files(
     write_tensors(folder / WEIGHTS, model.state_dict(), {"format": "pt"})
 
 
-def load_model(folder: Path) -> LoadedModel:
-    """Read a model folder.
+def load_model(
+    folder: Path, *, dtype: torch.dtype = torch.float32, quantize: QuantizeConfig = UNQUANTISED
+) -> LoadedModel:
+    """Read a model folder, one tensor at a time from the mapped file.
+
+    Args:
+        folder: With the three files.
+        dtype: What the weights become.
+        quantize: Panels whose linear layers take fewer bits.
 
     Raises:
         CheckpointError: a file is missing, torn, or does not fit the others.
         TokenError: the tokenizer is missing or torn.
+        UsageError: a panel is to be quantised and this CPU has no instructions for it.
     """
     architecture = read_architecture(folder)
     tokenizer = Tokenizer.from_file(folder / TOKENIZER)
-    model = architecture.build(seed=0)
-    load_state(model, read_tensors(folder / WEIGHTS), str(folder / WEIGHTS))
-    model.eval()
+    filling, stored = Filling(architecture.model, dtype, quantize), StoredTensors(folder)
+    check_fit(filling.shapes, stored.shapes, str(folder / WEIGHTS))
+    for name, tensor in stored:
+        filling.put(name, tensor)
     processor = Processor(architecture.processor, architecture.model, tokenizer)
-    return LoadedModel(architecture, model, processor)
+    return LoadedModel(architecture, filling.finish(), processor)
 
 
 def read_architecture(folder: Path) -> Architecture:

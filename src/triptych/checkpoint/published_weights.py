@@ -53,19 +53,39 @@ class PublishedWeights:
         Raises:
             CheckpointError: tensors are missing, unexpected or misshapen, or the head differs.
         """
+        state: dict[str, Tensor] = {}
+
+        def keep(name: str, tensor: Tensor) -> None:
+            state[name] = tensor.to(dtype, copy=True)
+
+        besides = self.pour(tensors, keep, dtype, unread=unread, tied=tied)
+        return state, besides
+
+    def pour(
+        self,
+        tensors: Sequence[PublishedTensor],
+        put: Callable[[str, Tensor], None],
+        dtype: torch.dtype,
+        *,
+        unread: Sequence[PublishedTensor] = (),
+        tied: tuple[str, str] | None = None,
+    ) -> dict[str, Tensor]:
+        """Put each tensor under our name, a view of the mapped file, where it belongs.
+
+        Returns, as published and in this dtype, those of `unread` that are there; else as `read`.
+        """
         self._check(tensors, unread, tied)
         ours = {tensor.name: tensor for tensor in tensors}
         kept = {tensor.name for tensor in unread}
-        state: dict[str, Tensor] = {}
         besides: dict[str, Tensor] = {}
         for stored_name, tensor in self.stored:
             name = self.names[stored_name]
             if name in ours:
                 for part, piece in ours[name].split(tensor):
-                    state[part] = piece.to(dtype, copy=True)
+                    put(part, piece)
             elif name in kept:
                 besides[name] = tensor.to(dtype, copy=True)
-        return state, besides
+        return besides
 
     def _check(
         self,

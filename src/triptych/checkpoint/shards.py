@@ -1,5 +1,6 @@
 """Weights in one safetensors file or in several with an index, as models are published."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,9 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 SHARD_BYTES = 5_000_000_000
 """Largest file of weights by custom; a single larger tensor gets a file of its own."""
+
+MAPPED_BYTES = 64_000_000
+"""What is read through one mapping of a file before it is mapped anew."""
 
 FLOATS = {
     "F64": torch.float64,
@@ -34,22 +38,45 @@ class StoredTensors:
             CheckpointError: a file is missing, torn, a pickle, or holds quantised weights.
         """
         self.files = _files(folder)
-        self.is_wanted = is_wanted
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.dtypes: dict[str, torch.dtype] = {}
+        self._names: dict[Path, list[str]] = {}
         for path in self.files:
             with open_tensors(path) as opened:
-                for name in filter(is_wanted, cast(list[str], list(opened.keys()))):
+                names = list(filter(is_wanted, cast(list[str], list(opened.keys()))))
+                self._names[path] = names
+                for name in names:
                     stored = opened.get_slice(name)
                     self.shapes[name] = tuple(stored.get_shape())
                     self.dtypes[name] = _dtype(path, name, stored.get_dtype())
 
     def __iter__(self) -> Iterator[tuple[str, Tensor]]:
-        """Names and tensors that are views of the mapped file; copy what is to be kept."""
+        """Names and tensors that are views of the mapped file; copy what is to be kept.
+
+        What has been read of a mapping counts as this process's memory, so a file is mapped anew
+        now and then. The largest tensors of a file come first, while little else is held.
+        """
         for path in self.files:
-            with open_tensors(path) as opened:
-                for name in filter(self.is_wanted, cast(list[str], list(opened.keys()))):
-                    yield name, opened.get_tensor(name)
+            for names in self._runs(path):
+                with open_tensors(path) as opened:
+                    for name in names:
+                        yield name, opened.get_tensor(name)
+
+    def _runs(self, path: Path) -> Iterator[list[str]]:
+        """The names of a file, largest first, cut into what is read through one mapping."""
+        run: list[str] = []
+        num_bytes = 0
+        for name in sorted(self._names[path], key=self._nbytes, reverse=True):
+            run.append(name)
+            num_bytes += self._nbytes(name)
+            if num_bytes >= MAPPED_BYTES:
+                yield run
+                run, num_bytes = [], 0
+        if run:
+            yield run
+
+    def _nbytes(self, name: str) -> int:
+        return math.prod(self.shapes[name]) * self.dtypes[name].itemsize
 
 
 def write_shards(

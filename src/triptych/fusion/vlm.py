@@ -112,7 +112,7 @@ class VLM(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are; inputs are brought there."""
-        return self.language.embedding.weight.device
+        return self.language.first_norm.device
 
     def forward(self, inputs: ModelInputs) -> Logits:
         """Logits of every position, those of padding included."""
@@ -170,7 +170,7 @@ class VLM(nn.Module):
     def _features(self, stacked: Tensor, are_features: bool) -> VisionFeatures:
         if not are_features:
             return self.vision(stacked)
-        cells = stacked.to(self.language.embedding.weight.dtype)
+        cells = stacked.to(self.language.first_norm.dtype)
         return VisionFeatures(cells, cells.new_zeros(len(cells), 0, cells.shape[-1]))
 
 

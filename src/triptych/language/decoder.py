@@ -31,6 +31,7 @@ from triptych.nn.cache import KVCache
 from triptych.nn.masks import causal_mask, padding_mask, window_mask
 from triptych.nn.mlp import MLP, Activation, GatedMLP
 from triptych.nn.norm import NormKind, OffsetRMSNorm, make_norm
+from triptych.nn.quantised import Int8Table
 from triptych.nn.rotary import Rotation, rotation_1d, rotation_mrope
 from triptych.nn.sinusoids import sinusoids
 from triptych.shapes import AttentionMask, Embeddings, Logits, PositionIds, TokenIds
@@ -247,7 +248,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         self.dim = config.dim
-        self.embedding = nn.Embedding(config.vocab_size, config.dim)
+        self.embedding: nn.Embedding | Int8Table = nn.Embedding(config.vocab_size, config.dim)
         self.position_embedding = _position_embedding(config)
         self.embedding_norm = (
             make_norm(config.norm, config.dim, config.norm_eps)
@@ -263,6 +264,11 @@ class Decoder(nn.Module):
             None if config.tied else nn.Linear(config.dim, config.vocab_size, bias=config.head_bias)
         )
         self.initialise()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        return self.first_norm.dtype
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator | None = None) -> None:
@@ -342,11 +348,13 @@ class Decoder(nn.Module):
         """Next-token logits of the hidden states given; give only those whose logits matter."""
         if self.lm_head is not None:
             return self.lm_head(hidden)
+        if isinstance(self.embedding, Int8Table):
+            return self.embedding.head(hidden)
         return nn.functional.linear(hidden, self.embedding.weight)
 
     def allocate_cache(self, batch: int, max_tokens: int) -> KVCache:
         """An empty cache with room for `max_tokens` positions, in the model's dtype and place."""
-        config, weight = self.config, self.embedding.weight
+        config, weight = self.config, self.first_norm
         return KVCache.allocate(
             config.depth,
             batch,
