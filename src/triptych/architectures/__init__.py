@@ -13,6 +13,7 @@ from triptych.architectures.flamingo import (
     flamingo_80b,
     flamingo_debug,
 )
+from triptych.architectures.git import git_base, git_debug, git_large
 from triptych.architectures.llava import llava_1_5_7b, llava_1_5_debug, llava_7b, llava_debug
 from triptych.architectures.llava_next import (
     llava_next_debug,
@@ -58,6 +59,9 @@ ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
         flamingo_80b,
         flamingo_9b,
         flamingo_debug,
+        git_base,
+        git_debug,
+        git_large,
         llava_1_5_7b,
         llava_1_5_debug,
         llava_7b,

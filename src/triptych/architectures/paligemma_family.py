@@ -91,6 +91,7 @@ def _parts(architecture: Architecture) -> _Parts | None:
     if (
         not isinstance(vision, ViTConfig)
         or not isinstance(model.connector, LinearConfig)
+        or model.connector.norm_eps is not None
         or not isinstance(fusion, SpliceConfig)
         or fusion.mutual != "prompt"
         or not isinstance(resize, FixedResizeConfig)

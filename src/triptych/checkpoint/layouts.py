@@ -18,10 +18,10 @@ from torch import Tensor
 
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.blip2_family import BLIP2_FAMILY
+from triptych.architectures.git_family import GIT_FAMILY
 from triptych.architectures.idefics3_family import IDEFICS3_FAMILY
 from triptych.architectures.idefics_family import IDEFICS_FAMILY
 from triptych.architectures.internvl_family import INTERNVL_FAMILY
-from triptych.architectures.git_family import GIT_FAMILY
 from triptych.architectures.llava_family import LLAVA_FAMILY
 from triptych.architectures.llava_next_family import LLAVA_NEXT_FAMILY
 from triptych.architectures.paligemma_family import PALIGEMMA_FAMILY
@@ -61,6 +61,7 @@ from triptych.processor import Processor
 from triptych.text import Tokenizer
 
 FAMILIES = (
+    GIT_FAMILY,
     BLIP2_FAMILY,
     IDEFICS_FAMILY,
     QWEN2_VL_FAMILY,

@@ -2,6 +2,7 @@
 
 LLaVA (v1, section 4.1): https://arxiv.org/abs/2304.08485
 PaliGemma (section 3.1): https://arxiv.org/abs/2407.07726
+GIT (section 3.1), which normalises what comes out: https://arxiv.org/abs/2205.14100
 Idefics3 (section 3.1), which folds neighbouring patches into one first:
 https://arxiv.org/abs/2408.12637
 """
@@ -26,6 +27,9 @@ class LinearConfig:
     """Side of the neighbourhood folded into one vector first, in patches. Idefics3 and SmolVLM
     have nothing but this fold and the matrix; InternVL's `PixelShuffleConfig` adds a norm and a
     second matrix."""
+
+    norm_eps: float | None = None
+    """Normalise what the matrix put out, adding this to the variance (GIT); None for no norm."""
 
     def __post_init__(self) -> None:
         require_at_least(1, factor=self.factor)
@@ -59,6 +63,9 @@ class Linear(nn.Module):
         self.out_dim = language_dim
         folded_dim = vision_dim * config.factor**2
         self.projection = nn.Linear(folded_dim, language_dim, bias=config.bias)
+        self.norm = (
+            None if config.norm_eps is None else nn.LayerNorm(language_dim, eps=config.norm_eps)
+        )
 
     def num_tokens(self, grid: Grid) -> int:
         """Visual tokens one picture of `grid` patches becomes.
@@ -69,12 +76,14 @@ class Linear(nn.Module):
         return self.config.num_tokens(grid)
 
     def forward(self, features: VisionFeatures) -> VisualTokens:
-        """Fold, where that is asked for, and map.
+        """Fold, where that is asked for, map, and normalise likewise.
 
         Raises:
             ShapeError: the grid does not fold, see `folded_grid`.
         """
         if self.config.factor == 1:
-            return self.projection(features.sequence())
-        self.config.token_grid(features.grid)
-        return self.projection(fold(features.cells, self.config.factor))
+            tokens = self.projection(features.sequence())
+        else:
+            self.config.token_grid(features.grid)
+            tokens = self.projection(fold(features.cells, self.config.factor))
+        return tokens if self.norm is None else self.norm(tokens)

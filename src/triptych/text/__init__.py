@@ -18,6 +18,8 @@ from triptych.text.streaming import StreamDecoder
 from triptych.text.template import ChatTemplate
 from triptych.text.templates import (
     FLAMINGO,
+    GIT,
+    GIT_TEXT,
     MISTRAL,
     PALIGEMMA,
     PLAIN_CAPTION,
@@ -32,6 +34,8 @@ from triptych.text.tokenizer import Tokenizer
 
 __all__ = [
     "FLAMINGO",
+    "GIT",
+    "GIT_TEXT",
     "MISTRAL",
     "PALIGEMMA",
     "PLAIN_CAPTION",

@@ -187,6 +187,46 @@ SMOLVLM = ChatTemplate(
 )
 """The conversation format of SmolVLM; no space behind the colon where a picture comes first."""
 
+GIT_TEXT = """\
+{{- bos_token -}}
+{%- for message in messages -%}
+{%- if message.role != "assistant" and not loop.first -%}
+{{ " " }}
+{%- endif -%}
+{%- if message.content is string -%}
+{{ message.content }}
+{%- else -%}
+{%- for part in message.content -%}
+{%- if part.type == "text" -%}
+{{ part.text }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{{ eos_token if message.role == "assistant" else "" }}
+{%- endfor -%}
+"""
+"""Texts as GIT reads them, pictures apart: a beginning, then a question and its answer in a row."""
+
+GIT = ChatTemplate(
+    source="""\
+{%- for message in messages -%}
+{%- if message.content is not string -%}
+{%- for part in message.content -%}
+{%- if part.type == "image" -%}
+{{ image_token }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{%- endfor -%}
+"""
+    + GIT_TEXT,
+    end_tokens=("[SEP]",),
+    image_token="[MASK]",
+    bos_token="[CLS]",
+)
+"""All pictures, then the texts. BERT's vocabulary has no token for pictures; that of a word left
+out, which GIT never reads, stands where one does."""
+
 _NO_ROLES = (
     _SAID
     + """\
