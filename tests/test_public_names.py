@@ -15,7 +15,9 @@ PACKAGES = sorted(
 
 
 def test_the_package_offers_exactly_its_public_names() -> None:
-    assert sorted(triptych.__all__) == ["Answer", "Assistant", "Scorer", "load", "load_scorer"]
+    verbs = ["ask", "caption", "chat", "locate", "point", "read", "watch"]
+    others = ["Answer", "Assistant", "Scorer", "load", "load_scorer"]
+    assert sorted(triptych.__all__) == sorted([*verbs, *others])
     for name in triptych.__all__:
         assert getattr(triptych, name).__doc__, name
 

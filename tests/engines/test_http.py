@@ -5,7 +5,8 @@ import socket
 import pytest
 from tests.engines.scripted import DONE, event, hangs, hangs_up, says, serving, streams
 
-from triptych.engines.http import RefusalError, Server, ServerConfig, events, spoken
+from triptych.engines.hearing import events, spoken
+from triptych.engines.http import RefusalError, Server, ServerConfig
 from triptych.errors import EngineError, UsageError
 
 

@@ -10,12 +10,13 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from triptych.engines.hearing import events, shorten, spoken
 from triptych.errors import EngineError, UsageError
 
 AGAIN = (429, 500, 502, 503, 504)
@@ -24,7 +25,6 @@ AGAIN = (429, 500, 502, 503, 504)
 BROKE_OFF = "broke off in the middle of its answer; ask again"
 
 _MOST_LINE = 2**20
-_SHOWN = 300
 _LONGEST_PAUSE_S = 30.0
 
 
@@ -288,43 +288,6 @@ class Server:
             tried = f", also after {num_tries} tries" if num_tries > 1 else ""
             message = f"{where} fails ({told}){tried}; look at its log"
         return RefusalError(message, status, said)
-
-
-def events(lines: Iterable[str]) -> Iterator[str]:
-    """The data of server-sent events, several lines of one event joined.
-
-    Comments, names and numbers of events are passed over, and what no empty line ends is dropped.
-    https://html.spec.whatwg.org/multipage/server-sent-events.html
-    """
-    data: list[str] = []
-    for line in lines:
-        line = line.rstrip("\r\n")
-        if not line:
-            if data:
-                yield "\n".join(data)
-            data = []
-        elif line.startswith("data:"):
-            data.append(line[5:].removeprefix(" "))
-
-
-def spoken(content: bytes) -> str:
-    """What a server says in the body of an error, in the forms that servers have; shortened."""
-    text = content.decode(errors="replace")
-    try:
-        plain: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        return "" if text.lstrip()[:1] == "<" else shorten(text)  # a web page says little
-    for key in ("error", "detail", "message"):
-        if isinstance(plain, dict):
-            fields = cast(dict[str, Any], plain)
-            plain = fields.get(key, plain)
-    return shorten(plain if isinstance(plain, str) else json.dumps(plain))
-
-
-def shorten(text: str, most: int = _SHOWN) -> str:
-    """On one line, printable, and not longer than `most` characters."""
-    clean = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    return clean if len(clean) <= most else f"{clean[: most - 1]}…"
 
 
 def _split(url: str) -> SplitResult:

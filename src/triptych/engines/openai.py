@@ -18,7 +18,8 @@ from functools import partial
 from typing import Any, cast
 
 from triptych.engines.engine import Reply, Streamed, cannot
-from triptych.engines.http import BROKE_OFF, RefusalError, Server, ServerConfig, shorten
+from triptych.engines.hearing import shorten
+from triptych.engines.http import BROKE_OFF, RefusalError, Server, ServerConfig
 from triptych.engines.wire import (
     CLIPS,
     as_image_url,

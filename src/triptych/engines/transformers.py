@@ -7,31 +7,20 @@ token is chosen is ours, so a seed means here what it means in the native engine
                                                       in a thread      -> text
 """
 
-import queue
-import threading
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
-from torch import Tensor
 
 from triptych.engines.engine import Reply, Streamed
+from triptych.engines.running import GrowingText, Running
 from triptych.engines.wire import CLIPS, open_frames, open_picture, write_messages
 from triptych.errors import EngineError, MissingExtraError, TokenError, UsageError
 from triptych.generate import GenerationOptions
-from triptych.generate.sampling import choose, row_generators
 from triptych.generate.stopping import StopGate
 from triptych.media import Clip, Picture
 from triptych.pictures import ClipConfig
 from triptych.processor import Message
-
-_INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
-_MOST_PENDING = 3
-"""Bytes that may be there of a character whose last byte is still to come."""
-
-Chosen = tuple[int, float]
-"""A token and its log-probability."""
 
 
 def load_transformers(name: str, *, max_pixels: int | None = None) -> "TransformersEngine":
@@ -79,7 +68,9 @@ class TransformersEngine:
         self.processor = processor
         self.tokenizer: Any = processor.tokenizer
         ends: object = model.generation_config.eos_token_id
-        self.end_ids = tuple(cast(list[int], ends if isinstance(ends, list) else [ends]))
+        if not isinstance(ends, list):
+            ends = [] if ends is None else [ends]
+        self.end_ids = tuple(cast(list[int], ends))
 
     @property
     def known_as(self) -> Sequence[str]:
@@ -178,27 +169,19 @@ class TransformersEngine:
     def _pieces(
         self, inputs: dict[str, Any], options: GenerationOptions
     ) -> Generator[str, None, Reply]:
-        gate, tokens, scores = StopGate(options.stop), list[int](), list[float]()
-        pushed, ended = "", False
-        with _Running(self, inputs, options) as running:
+        gate, text = StopGate(options.stop), GrowingText(self._text)
+        scores: list[float] = []
+        settings = self._settings(options)
+        with Running(self.model, inputs, settings, options, self._failed) as running:
             for token, score in running:
-                tokens.append(token)
                 scores.append(score)
-                ended = token in self.end_ids
-                text = self._text(tokens)
-                complete = text.rstrip(_INCOMPLETE) + _INCOMPLETE * max(
-                    0, _num_incomplete(text) - _MOST_PENDING
-                )
-                if complete.startswith(pushed):
-                    piece = gate.push(complete[len(pushed) :])
-                    pushed = complete
-                    if piece:
-                        yield piece
-                if gate.is_shut or ended:
+                if piece := gate.push(text.push(token)):
+                    yield piece
+                if gate.is_shut or token in self.end_ids:
                     break
-        if piece := gate.push(self._text(tokens)[len(pushed) :]) + gate.flush():
+        if piece := gate.push(text.flush()) + gate.flush():
             yield piece
-        return self._reply(inputs, tokens, gate, ended, sum(scores), tuple(scores))
+        return self._reply(inputs, text.tokens, gate, sum(scores), tuple(scores))
 
     def _beams(
         self, inputs: dict[str, Any], options: GenerationOptions
@@ -216,11 +199,10 @@ class TransformersEngine:
         except Exception as error:
             raise self._failed(error) from error
         tokens = self._new_tokens(found.sequences[0].tolist(), inputs)
-        ended = bool(tokens) and tokens[-1] in self.end_ids
         gate = StopGate(options.stop)
         yield gate.push(self._text(tokens)) + gate.flush()
         score = float(found.sequences_scores[0]) * max(len(tokens), 1) ** options.length_penalty
-        return self._reply(inputs, tokens, gate, ended, score, ())
+        return self._reply(inputs, tokens, gate, score, ())
 
     def _new_tokens(self, sequence: list[int], inputs: dict[str, Any]) -> list[int]:
         """The answer without the prompt, where that is repeated, and without what fills it up."""
@@ -237,11 +219,12 @@ class TransformersEngine:
         import transformers
 
         own: Any = self.model.generation_config
+        pad = own.pad_token_id
         return cast(Any, transformers).GenerationConfig(
             max_new_tokens=options.max_new_tokens,
             do_sample=False,
-            eos_token_id=list(self.end_ids),
-            pad_token_id=self.end_ids[0] if own.pad_token_id is None else own.pad_token_id,
+            eos_token_id=list(self.end_ids) or None,
+            pad_token_id=next(iter(self.end_ids), 0) if pad is None else pad,
             bos_token_id=own.bos_token_id,
             decoder_start_token_id=own.decoder_start_token_id,
             **more,
@@ -261,14 +244,13 @@ class TransformersEngine:
         inputs: dict[str, Any],
         tokens: Sequence[int],
         gate: StopGate,
-        ended: bool,
         score: float,
         scores: tuple[float, ...],
     ) -> Reply:
         said = [token for token in tokens if token not in self.end_ids]
         return Reply(
             text=gate.text,
-            ended=ended or gate.is_shut,
+            ended=gate.is_shut or tokens[-1] in self.end_ids,
             spelled=self._text(said, skip_special=False),
             num_prompt_tokens=int(inputs["input_ids"].shape[1]),
             num_answer_tokens=len(tokens),
@@ -287,65 +269,8 @@ class TransformersEngine:
         return EngineError(f"transformers fails on {self.model_name} ({_words(error)})")
 
 
-@dataclass
-class _Running:
-    """A `generate` of the library in a thread; iterating gives its tokens as they are chosen."""
-
-    engine: TransformersEngine
-    inputs: dict[str, Any]
-    options: GenerationOptions
-    chosen: "queue.Queue[Chosen | Exception | None]" = field(
-        default_factory=lambda: queue.Queue[Chosen | Exception | None]()
-    )
-    is_left: threading.Event = field(default_factory=threading.Event)
-    """Set when nobody wants to hear the rest."""
-
-    def __enter__(self) -> "_Running":
-        self._generators = row_generators(1, self.options.seed)
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.is_left.set()
-        self._thread.join()
-
-    def __iter__(self) -> Generator[Chosen]:
-        while (item := self.chosen.get()) is not None:
-            if isinstance(item, Exception):
-                raise self.engine._failed(item) from item  # pyright: ignore[reportPrivateUsage]
-            yield item
-
-    def _run(self) -> None:
-        try:
-            self.engine.model.generate(
-                **self.inputs,
-                generation_config=self.engine._settings(self.options),  # pyright: ignore[reportPrivateUsage]
-                logits_processor=[self._choose],
-                stopping_criteria=[self._should_stop],
-            )
-            self.chosen.put(None)
-        except Exception as error:  # it is raised where somebody listens
-            self.chosen.put(error)
-
-    def _choose(self, token_ids: Tensor, logits: Tensor) -> Tensor:
-        """Decide on the next token, and leave the library no other."""
-        logits = logits.float()
-        token = choose(logits, self.options, self._generators)
-        score = logits.log_softmax(dim=-1)[0, token[0]]
-        self.chosen.put((int(token[0]), float(score)))
-        return torch.full_like(logits, -torch.inf).index_fill(1, token, 0.0)
-
-    def _should_stop(self, token_ids: Tensor, scores: object, **more: object) -> Tensor:
-        return torch.full((token_ids.shape[0],), self.is_left.is_set(), device=token_ids.device)
-
-
 def _as_image(picture: Picture) -> dict[str, Any]:
     return {"type": "image", "image": picture.rgb}
-
-
-def _num_incomplete(text: str) -> int:
-    return len(text) - len(text.rstrip(_INCOMPLETE))
 
 
 def _most_tokens(config: Any) -> int | None:
