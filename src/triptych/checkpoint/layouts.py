@@ -244,7 +244,10 @@ def _family_in(folder: Path) -> PublishedFamily:
         if kind in family.model_types:
             return family
     known = ", ".join(repr(name) for family in FAMILIES for name in family.model_types)
-    raise ConfigError(f"{folder / CONFIG}: model_type is {kind!r}; supported: {known}")
+    raise ConfigError(
+        f"{folder / CONFIG}: model_type is {kind!r}, which has no native file; those that have: "
+        f"{known}; `--engine transformers` asks others"
+    )
 
 
 def _published(loaded: LoadedModel, family: PublishedFamily) -> Iterator[tuple[str, Tensor]]:
