@@ -21,6 +21,8 @@ NAMES = [
     "git_base",
     "git_debug",
     "git_large",
+    "idefics_9b",
+    "idefics_debug",
     "llava_1_5_7b",
     "llava_1_5_debug",
     "llava_7b",
@@ -80,6 +82,15 @@ def test_an_architecture_survives_being_written_to_a_file(name):
         ),
         ("llava_1_5_7b", {"connector": 20_979_712, "fusion": 0}),
         ("llava_7b", {"connector": 1024 * 4096 + 4096}),
+        (
+            "idefics_9b",
+            {
+                "vision": 630_763_520,
+                "connector": 125_961_984,
+                "fusion": 1_434_585_088,
+                "language": 6_738_432_000,
+            },
+        ),
         (
             "blip2_opt_2_7b",
             {"vision": 985_952_256, "connector": 107_130_880, "language": 2_651_596_800},

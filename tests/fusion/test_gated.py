@@ -160,3 +160,61 @@ def test_a_picture_takes_one_slot():
 def test_every_zeroth_block_is_refused():
     with pytest.raises(ConfigError, match=r"every must be at least 1 block, got 0"):
         GatedConfig(every=0)
+
+
+# -- as IDEFICS has it ---------------------------------------------------------------------------
+
+
+def idefics_block(**changes: object) -> GatedBlock:
+    config = GatedConfig(
+        num_heads=2,
+        head_dim=8,
+        ffn_dim=20,
+        gated_mlp=True,
+        activation="silu",
+        norm="rms",
+        qk_norm="rms",
+        gate_channels=True,
+        mlp_before_pictures=True,
+    )
+    torch.manual_seed(0)
+    block = GatedBlock(replace(config, **changes), 16, 12)
+    with torch.no_grad():
+        for gate in (block.attention_gate, block.mlp_gate):
+            gate.fill_(0.5)
+    return block
+
+
+RANDOM = torch.Generator().manual_seed(0)
+HIDDEN = torch.randn(1, 3, 16, generator=RANDOM)
+VISUAL = torch.randn(1, 4, 12, generator=RANDOM)
+BLIND = torch.zeros(1, 1, 3, 4, dtype=torch.bool)
+
+
+@torch.no_grad()
+def test_before_any_picture_the_mlp_acts_where_it_may():
+    open_block, shut = idefics_block(), idefics_block(mlp_before_pictures=False)
+    added = open_block(HIDDEN, VISUAL, BLIND) - HIDDEN
+    expected = open_block.mlp_gate.tanh() * open_block.mlp(open_block.norm_2(HIDDEN))
+    torch.testing.assert_close(added, expected)
+    assert torch.equal(shut(HIDDEN, VISUAL, BLIND), HIDDEN)
+
+
+@torch.no_grad()
+def test_a_batch_without_pictures_is_as_one_that_sees_none():
+    block = idefics_block()
+    expected = block(HIDDEN, VISUAL, BLIND)
+    assert torch.equal(block(HIDDEN, None, BLIND[..., :0]), expected)
+
+
+@torch.no_grad()
+def test_every_channel_has_gates_of_its_own():
+    block = idefics_block()
+    block.attention_gate[3:], block.mlp_gate[3:] = 0.0, 0.0
+    added = block(HIDDEN, VISUAL, ~BLIND) - HIDDEN
+    assert added[..., 3:].abs().max() == 0 and added[..., :3].abs().min() > 0
+
+
+def test_a_hidden_width_of_nothing_is_refused():
+    with pytest.raises(ConfigError, match="ffn_dim must be at least 1"):
+        GatedConfig(ffn_dim=0)

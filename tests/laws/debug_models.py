@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 
 from triptych.architectures import ARCHITECTURES, Architecture, debug_tokenizer, find_architecture
+from triptych.architectures.idefics import AROUND
+from triptych.architectures.idefics import SPECIALS as IDEFICS_SPECIALS
 from triptych.fusion.vlm import VLM
 from triptych.media import Clip
 from triptych.processor import Message, Processor, Sample, ask_about
@@ -71,6 +73,8 @@ def tokenizer_for(template: ChatTemplate) -> Tokenizer:
     for known in (QWEN2_VL_SPECIALS, SMOLVLM_SPECIALS):
         if set(needed) - {""} <= set(known):
             return debug_tokenizer(known)
+    if AROUND in template.source:
+        return debug_tokenizer(IDEFICS_SPECIALS)
     return debug_tokenizer(tuple(token for token in needed if token))
 
 

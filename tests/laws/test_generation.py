@@ -64,6 +64,7 @@ def test_every_debug_architecture_is_here():
         "blip2_debug",
         "flamingo_debug",
         "git_debug",
+        "idefics_debug",
         "llava_1_5_debug",
         "llava_debug",
         "llava_next_debug",

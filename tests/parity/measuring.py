@@ -73,7 +73,8 @@ def seen(ours: LoadedModel, inputs: ModelInputs) -> list[Tensor]:
 def worst(mine: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
     """Largest absolute difference of so many tensors of equal shapes."""
     assert [each.shape for each in mine] == [each.shape for each in theirs]
-    return max(float((one - other).abs().max()) for one, other in zip(mine, theirs, strict=True))
+    pairs = zip(mine, theirs, strict=True)
+    return max((float((one - other).abs().max()) for one, other in pairs), default=0.0)
 
 
 def greedy(ours: LoadedModel, inputs: ModelInputs) -> list[list[int]]:

@@ -101,7 +101,8 @@ def test_token_ids_and_pixels_are_those_of_transformers(trip):
     _, ours, folder = trip
     for source in (folder, folder.parent / "theirs"):
         theirs = transformers.AutoProcessor.from_pretrained(source)
-        for messages in conversations():
+        drawn = conversations()
+        for messages in drawn if source == folder else drawn[:20]:
             sample = ours.processor.encode(messages, add_generation_prompt=True)
             images = [Image.fromarray(picture(0))] if sample.images else None
             given = theirs(images=images, text=text_of(ours, messages), return_tensors="pt")

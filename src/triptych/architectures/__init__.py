@@ -14,6 +14,7 @@ from triptych.architectures.flamingo import (
     flamingo_debug,
 )
 from triptych.architectures.git import git_base, git_debug, git_large
+from triptych.architectures.idefics import idefics_9b, idefics_debug
 from triptych.architectures.llava import llava_1_5_7b, llava_1_5_debug, llava_7b, llava_debug
 from triptych.architectures.llava_next import (
     llava_next_debug,
@@ -62,6 +63,8 @@ ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
         git_base,
         git_debug,
         git_large,
+        idefics_9b,
+        idefics_debug,
         llava_1_5_7b,
         llava_1_5_debug,
         llava_7b,

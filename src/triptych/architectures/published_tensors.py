@@ -87,6 +87,11 @@ class PanelNames:
         outside = {ours: prefix + name for ours, name in self.outside.items()}
         return replace(self, outside=outside, stack=prefix + self.stack)
 
+    def num_outer_axes(self, ours: str) -> int:
+        """Axes of length one in front of a parameter, as published."""
+        in_block = ours.startswith(f"{self.blocks}.")
+        return self.outer_axes.get(ours.split(".", 2)[2] if in_block else ours, 0)
+
     def find(self, ours: str) -> str | None:
         """The published name of a parameter of the panel; None where it has none."""
         if not ours.startswith(f"{self.blocks}."):
@@ -188,7 +193,7 @@ def _tensor(
 ) -> PublishedTensor:
     panel, _, inner = parts[0].partition(".")
     shapes = tuple(tuple(state[part].shape) for part in parts)
-    outer = (1,) * names[panel].outer_axes.get(inner, 0)
+    outer = (1,) * names[panel].num_outer_axes(inner)
     if shapes == ((),):
         return PublishedTensor(name, tuple(parts), outer, shapes)
     rows, rest = sum(shape[0] for shape in shapes), shapes[0][1:]

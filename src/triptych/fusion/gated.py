@@ -9,10 +9,16 @@ language block stands a new block
 with two gates that start at zero, so at step 0 the language model is exactly what it was. A token
 sees only the last picture at or before it; a token before any picture gets exactly zero.
 
-Departure: before the first picture both branches are shut, so text alone passes unchanged;
-OpenFlamingo and IDEFICS shut only the attention there and let the gated MLP act on every token.
+Departure: before the first picture both branches are shut, so text alone passes unchanged.
+OpenFlamingo and IDEFICS shut only the attention there and let the gated MLP act on every token,
+which `mlp_before_pictures` says.
+
+    block        norm         MLP                  gates
+    Flamingo     LayerNorm    squared ReLU         two numbers
+    IDEFICS      RMSNorm      SwiGLU               two numbers a channel; queries and keys normed
 
 Flamingo: https://arxiv.org/abs/2204.14198 (section 2.2)
+IDEFICS: https://arxiv.org/abs/2306.16527
 """
 
 from collections.abc import Callable, Sequence
@@ -26,11 +32,11 @@ from triptych.errors import ConfigError, ShapeError
 from triptych.fusion.masks import attention_mask
 from triptych.inputs import ImageSpan, ModelInputs
 from triptych.language import Decoder
-from triptych.nn.attention import Attention
+from triptych.nn.attention import Attention, QKNorm
 from triptych.nn.cache import KVCache, LayerCache
 from triptych.nn.masks import last_image_mask
-from triptych.nn.mlp import MLP, Activation
-from triptych.nn.norm import make_norm
+from triptych.nn.mlp import MLP, Activation, GatedMLP
+from triptych.nn.norm import NormKind, make_norm
 from triptych.shapes import AttentionMask, Embeddings, PositionIds, TokenIds
 
 
@@ -50,12 +56,35 @@ class GatedConfig:
     ffn_multiple: int = 4
     """Hidden width of the block's MLP, in units of the language width."""
 
+    ffn_dim: int | None = None
+    """The same width as a number; None for `ffn_multiple` (IDEFICS takes its language model's)."""
+
+    gated_mlp: bool = False
+    """Whether a second projection of the MLP is gated by the activated one (IDEFICS)."""
+
+    norm: NormKind = "layer"
+    """Kind of both norms."""
+
+    norm_eps: float = 1e-5
+    """Added to the variance in every norm."""
+
+    qk_norm: QKNorm = "none"
+    """Normalisation of each head's queries and keys (IDEFICS)."""
+
+    gate_channels: bool = False
+    """Give every channel gates of its own, instead of two for the block (IDEFICS)."""
+
+    mlp_before_pictures: bool = False
+    """Let the MLP act on tokens before any picture, too (IDEFICS)."""
+
     activation: Activation = "squared_relu"
     """Flamingo uses squared ReLU; OpenFlamingo GELU."""
 
     def __post_init__(self) -> None:
         if self.every < 1:
             raise ConfigError(f"every must be at least 1 block, got {self.every}")
+        if self.ffn_dim is not None and self.ffn_dim < 1:
+            raise ConfigError(f"ffn_dim must be at least 1 or left out, got {self.ffn_dim}")
 
     def num_slots(self, num_visual_tokens: int) -> int:
         """Positions of the sequence one picture takes: its marker."""
@@ -150,7 +179,10 @@ class Gated(nn.Module):
         )
 
     def gates(self) -> dict[str, tuple[float, float]]:
-        """tanh of both gates of every block, by language layer: 0 is shut, +-1 is wide open."""
+        """tanh of both gates of every block, by language layer: 0 is shut, +-1 is wide open.
+
+        Of gates a channel, the mean of their sizes.
+        """
         return {
             layer: (_opening(block.attention_gate), _opening(block.mlp_gate))
             for layer, block in self.blocks.items()
@@ -170,7 +202,7 @@ class Gated(nn.Module):
     def _look(
         self, memory: GatedMemory, counts: Int[Tensor, "batch token"]
     ) -> Callable[[int, Tensor], Tensor] | None:
-        if memory.num_images == 0:
+        if memory.num_images == 0 and not self.config.mlp_before_pictures:
             return None
         mask = last_image_mask(counts, memory.num_images, memory.tokens_per_image)
 
@@ -178,7 +210,8 @@ class Gated(nn.Module):
             if str(layer) not in self.blocks:
                 return hidden
             block, cache = self.blocks[str(layer)], memory.caches.get(str(layer))
-            return block(hidden, memory.visual, mask, cache)
+            visual = memory.visual if memory.num_images else None
+            return block(hidden, visual, mask, cache)
 
         return look
 
@@ -188,31 +221,43 @@ class GatedBlock(nn.Module):
 
     def __init__(self, config: GatedConfig, dim: int, visual_dim: int) -> None:
         super().__init__()
-        self.norm_1 = make_norm("layer", dim, 1e-5)
+        self.config = config
+        self.norm_1 = make_norm(config.norm, dim, config.norm_eps)
         self.attention = Attention(
-            dim, config.num_heads, head_dim=config.head_dim, context_dim=visual_dim
+            dim,
+            config.num_heads,
+            head_dim=config.head_dim,
+            context_dim=visual_dim,
+            qk_norm=config.qk_norm,
+            qk_norm_eps=config.norm_eps,
         )
-        self.attention_gate = nn.Parameter(torch.zeros(()))
-        self.norm_2 = make_norm("layer", dim, 1e-5)
-        self.mlp = MLP(dim, config.ffn_multiple * dim, config.activation, bias=False)
-        self.mlp_gate = nn.Parameter(torch.zeros(()))
+        gates = (dim,) if config.gate_channels else ()
+        self.attention_gate = nn.Parameter(torch.zeros(gates))
+        self.norm_2 = make_norm(config.norm, dim, config.norm_eps)
+        ffn_dim = config.ffn_dim or config.ffn_multiple * dim
+        mlp_class = GatedMLP if config.gated_mlp else MLP
+        self.mlp = mlp_class(dim, ffn_dim, config.activation, bias=False)
+        self.mlp_gate = nn.Parameter(torch.zeros(gates))
 
     def forward(
         self,
         hidden: Embeddings,
-        visual: Float[Tensor, "batch key visual_dim"],
+        visual: Float[Tensor, "batch key visual_dim"] | None,
         mask: AttentionMask,
         cache: LayerCache | None = None,
     ) -> Embeddings:
-        sees_any = mask.any(dim=-1, keepdim=True)
-        seen = self.attention(self.norm_1(hidden), context=visual, mask=mask, cache=cache)
-        keep = sees_any[:, 0]
-        hidden = hidden + self.attention_gate.tanh() * seen * keep
-        return hidden + self.mlp_gate.tanh() * self.mlp(self.norm_2(hidden)) * keep
+        """`visual` is None where no row has a picture."""
+        keep = mask.any(dim=-1, keepdim=True)[:, 0]
+        if visual is not None:
+            seen = self.attention(self.norm_1(hidden), context=visual, mask=mask, cache=cache)
+            hidden = hidden + self.attention_gate.tanh() * seen * keep
+        added = self.mlp_gate.tanh() * self.mlp(self.norm_2(hidden))
+        return hidden + (added if self.config.mlp_before_pictures else added * keep)
 
 
-def _opening(gate: Float[Tensor, ""]) -> float:
-    return float(gate.detach().tanh())
+def _opening(gate: Float[Tensor, "*channel"]) -> float:
+    opening = gate.detach().tanh()
+    return float(opening if opening.ndim == 0 else opening.abs().mean())
 
 
 def image_counts(inputs: ModelInputs) -> Int[Tensor, "batch token"]:

@@ -184,6 +184,10 @@ class DecoderConfig:
     head_bias: bool = False
     """Bias on the logits (GIT)."""
 
+    extra_tokens: int = 0
+    """Of `vocab_size`, the last so many have tables of their own, which can be trained while those
+    of all others stay as they were (IDEFICS)."""
+
     window: int | None = None
     """Tokens a token sees, itself included, counted along the sequence; None for all before it."""
 
@@ -207,6 +211,11 @@ class DecoderConfig:
                 f"{self.num_heads} query heads do not share {self.num_kv_heads} key heads evenly; "
                 "num_heads must be a multiple of num_kv_heads"
             )
+        if not 0 <= self.extra_tokens < self.vocab_size or (self.extra_tokens and self.head_bias):
+            raise ConfigError(
+                f"extra_tokens must be at least 0, below vocab_size={self.vocab_size}, and 0 with "
+                f"a head_bias; got {self.extra_tokens}"
+            )
         if self.tied and self.head_bias:
             raise ConfigError("a tied head is the embedding table, which has no head_bias")
         if self.inner_norm and self.gated_mlp:
@@ -226,6 +235,11 @@ class DecoderConfig:
                 f"mrope_sections {sections} must add up to half the head_dim of "
                 f"{self.head_width}, they add up to {sum(sections)}"
             )
+
+    @property
+    def common_tokens(self) -> int:
+        """Tokens without those that have tables of their own."""
+        return self.vocab_size - self.extra_tokens
 
     @property
     def head_width(self) -> int:
@@ -248,7 +262,10 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         self.dim = config.dim
-        self.embedding: nn.Embedding | Int8Table = nn.Embedding(config.vocab_size, config.dim)
+        self.embedding: nn.Embedding | Int8Table = nn.Embedding(config.common_tokens, config.dim)
+        self.extra_embedding = self.extra_head = None
+        if config.extra_tokens:
+            self.extra_embedding = nn.Embedding(config.extra_tokens, config.dim)
         self.position_embedding = _position_embedding(config)
         self.embedding_norm = (
             make_norm(config.norm, config.dim, config.norm_eps)
@@ -261,8 +278,12 @@ class Decoder(nn.Module):
             None if config.norm_last else make_norm(config.norm, config.dim, config.norm_eps)
         )
         self.lm_head = (
-            None if config.tied else nn.Linear(config.dim, config.vocab_size, bias=config.head_bias)
+            None
+            if config.tied
+            else nn.Linear(config.dim, config.common_tokens, bias=config.head_bias)
         )
+        if config.extra_tokens and not config.tied:
+            self.extra_head = nn.Linear(config.dim, config.extra_tokens, bias=False)
         self.initialise()
 
     @property
@@ -303,7 +324,7 @@ class Decoder(nn.Module):
         Raises:
             ShapeError: positions belong to text alone, and there are none or too high ones.
         """
-        embeddings = self.embedding(token_ids)
+        embeddings = self._look_up(token_ids)
         if self.config.scale_embeddings:
             # Rounded to the model's kind of number first, as published models were trained.
             root = torch.tensor(self.dim**0.5, dtype=embeddings.dtype, device=embeddings.device)
@@ -346,6 +367,13 @@ class Decoder(nn.Module):
 
     def head(self, hidden: Embeddings) -> Logits:
         """Next-token logits of the hidden states given; give only those whose logits matter."""
+        logits = self._common_head(hidden)
+        if self.extra_embedding is None:
+            return logits
+        extra = self.extra_embedding.weight if self.extra_head is None else self.extra_head.weight
+        return torch.cat([logits, nn.functional.linear(hidden, extra)], dim=-1)
+
+    def _common_head(self, hidden: Embeddings) -> Logits:
         if self.lm_head is not None:
             return self.lm_head(hidden)
         if isinstance(self.embedding, Int8Table):
@@ -364,6 +392,15 @@ class Decoder(nn.Module):
             weight.dtype,
             weight.device,
         )
+
+    def _look_up(self, token_ids: TokenIds) -> Embeddings:
+        if self.extra_embedding is None:
+            return self.embedding(token_ids)
+        first = self.config.common_tokens
+        is_extra = token_ids >= first
+        common = self.embedding(token_ids.masked_fill(is_extra, 0))
+        extra = self.extra_embedding((token_ids - first).clamp(min=0))
+        return torch.where(is_extra[..., None], extra, common)
 
     def _with_positions(self, embeddings: Embeddings, position_ids: PositionIds) -> Embeddings:
         positions = self.config.positions
