@@ -14,6 +14,10 @@ from triptych.architectures import debug_tokenizer, find_architecture
 from triptych.architectures.idefics3_family import IDEFICS3_FAMILY
 from triptych.architectures.idefics3_settings import read_settings as read_idefics3
 from triptych.architectures.idefics3_settings import write_settings as write_idefics3
+from triptych.architectures.internvl_family import INTERNVL_FAMILY
+from triptych.architectures.internvl_settings import TIED
+from triptych.architectures.internvl_settings import read_settings as read_internvl
+from triptych.architectures.internvl_settings import write_settings as write_internvl
 from triptych.architectures.llava_next_family import LLAVA_NEXT_FAMILY
 from triptych.architectures.llava_next_settings import read_settings as read_llava_next
 from triptych.architectures.llava_next_settings import write_settings as write_llava_next
@@ -262,3 +266,134 @@ def test_words_around_tiles_that_are_put_together_are_refused():
     config = replace(architecture.processor, tile_text=TileTextConfig(before="a"))
     with pytest.raises(ConfigError, match="tile_text stands between the tiles"):
         Processor(config, architecture.model, debug_tokenizer(("<s>", "</s>", "<image>")))
+
+
+# -- InternVL --------------------------------------------------------------------------------------
+
+INTERNVL_1B: dict[str, Any] = {
+    "architectures": ["InternVLForConditionalGeneration"],
+    "downsample_ratio": 0.5,
+    "image_seq_length": 256,
+    "image_token_id": 151648,
+    "model_type": "internvl",
+    "projector_hidden_act": "gelu",
+    "text_config": {
+        "architectures": ["Qwen2ForCausalLM"],
+        "hidden_size": 896,
+        "intermediate_size": 4864,
+        "max_position_embeddings": 32768,
+        "max_window_layers": 24,
+        "model_type": "qwen2",
+        "num_attention_heads": 14,
+        "num_hidden_layers": 24,
+        "num_key_value_heads": 2,
+        "rms_norm_eps": 1e-06,
+        "rope_theta": 1000000.0,
+        "sliding_window": None,
+        "tie_word_embeddings": False,
+        "use_sliding_window": False,
+        "vocab_size": 151655,
+    },
+    "vision_config": {
+        "architectures": ["InternVLVisionModel"],
+        "attention_bias": True,
+        "hidden_size": 1024,
+        "image_size": [448, 448],
+        "intermediate_size": 4096,
+        "layer_norm_eps": 1e-06,
+        "layer_scale_init_value": 0.1,
+        "model_type": "internvl_vision",
+        "norm_type": "layer_norm",
+        "num_attention_heads": 16,
+        "num_hidden_layers": 24,
+        "patch_size": [14, 14],
+        "use_mean_pooling": True,
+    },
+    "vision_feature_layer": -1,
+    "vision_feature_select_strategy": "default",
+}
+INTERNVL_PIXELS: dict[str, Any] = {
+    "crop_size": None,
+    "crop_to_patches": False,
+    "do_center_crop": None,
+    "do_convert_rgb": True,
+    "do_normalize": True,
+    "do_rescale": True,
+    "do_resize": True,
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_processor_type": "GotOcr2ImageProcessorFast",
+    "image_std": [0.229, 0.224, 0.225],
+    "max_patches": 12,
+    "min_patches": 1,
+    "processor_class": "InternVLProcessor",
+    "resample": 3,
+    "rescale_factor": 0.00392156862745098,
+    "size": {"height": 448, "width": 448},
+}
+
+
+def test_internvl_is_the_one_on_the_hub():
+    architecture = find_architecture("internvl2_1b")
+    model, tiling = read_internvl(INTERNVL_1B, INTERNVL_PIXELS)
+    assert (model, tiling) == (architecture.model, architecture.processor.resize)
+    config, pixels = write_internvl(architecture, "bfloat16")
+    assert read_internvl(config, pixels) == (model, tiling)
+    assert (config["image_seq_length"], config["downsample_ratio"]) == (256, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "is_tied"),
+    [({}, {}, True), ({TIED: False}, {}, False), ({}, {TIED: False}, False)],
+)
+def test_files_of_both_versions_say_whether_the_head_is_tied(text, whole, is_tied):
+    plain = {key: value for key, value in INTERNVL_1B["text_config"].items() if key != TIED}
+    config = {**INTERNVL_1B, "text_config": {**plain, **text}, **whole}
+    assert read_internvl(config, INTERNVL_PIXELS)[0].language.tied == is_tied
+
+
+@pytest.mark.parametrize(
+    ("name", "panels"),
+    [
+        ("internvl2_1b", (304_012_288, 4_482_816, 629_663_872, 938_158_976)),
+        ("internvl2_2b", (304_012_288, 12_595_200, 1_889_146_880, 2_205_754_368)),
+        ("internvl2_8b", (304_012_288, 33_570_816, 7_737_782_272, 8_075_365_376)),
+    ],
+)
+def test_internvl_has_the_published_number_of_parameters(name, panels):
+    counted = anatomy(find_architecture(name).model)
+    counts = [counted.panels[panel] for panel in ("vision", "connector", "language")]
+    assert (*counts, counted.total) == panels
+    assert published_total(INTERNVL_FAMILY, name) == counted.total
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "count"),
+    [(800, 600, 3328), (1920, 1080, 2304), (448, 448, 256), (896, 448, 768), (2000, 2000, 2560)],
+)
+def test_internvls_pictures_take_the_published_number_of_tokens(width, height, count):
+    design = find_architecture("internvl2_1b")
+    assert walk(design.model, design.processor, height, width).num_slots == count
+
+
+@pytest.mark.parametrize(
+    ("config", "pixels", "named"),
+    [
+        ({"vision_feature_layer": -2}, {}, "vision_feature_layer is -2; supported: -1"),
+        ({"vision_feature_select_strategy": "full"}, {}, "'full'; supported: 'default'"),
+        ({"downsample_ratio": 0.4}, {}, "downsample_ratio is 0.4"),
+        ({"projector_hidden_act": "relu"}, {}, "projector_hidden_act is 'relu'"),
+        ({}, {"size": {"height": 384, "width": 384}}, "size is 384 x 384, but .* 448"),
+        ({}, {"max_patches": 0}, "max_patches is 0"),
+    ],
+)
+def test_an_internvl_that_is_not_supported_is_refused_by_name(config, pixels, named):
+    with pytest.raises(ConfigError, match=named):
+        read_internvl({**INTERNVL_1B, **config}, {**INTERNVL_PIXELS, **pixels})
+
+
+def test_what_internvls_layout_cannot_say_is_refused_by_name():
+    architecture = find_architecture("internvl_debug")
+    vision = replace(architecture.model.vision, patch_bias=False)
+    changed = replace(architecture, model=replace(architecture.model, vision=vision))
+    with pytest.raises(ConfigError, match=r"cannot say model\.vision\.patch_bias = False"):
+        write_internvl(changed, "float32")

@@ -18,7 +18,13 @@ from triptych.architectures.idefics import SPECIALS as IDEFICS_SPECIALS
 from triptych.fusion.vlm import VLM
 from triptych.media import Clip
 from triptych.processor import Message, Processor, Sample, ask_about
-from triptych.text import QWEN2_VL_SPECIALS, SMOLVLM_SPECIALS, ChatTemplate, Tokenizer
+from triptych.text import (
+    INTERNVL_SPECIALS,
+    QWEN2_VL_SPECIALS,
+    SMOLVLM_SPECIALS,
+    ChatTemplate,
+    Tokenizer,
+)
 
 DEBUG_NAMES = sorted(name for name in ARCHITECTURES if name.endswith("_debug"))
 
@@ -70,7 +76,7 @@ QUESTIONS = (
 def tokenizer_for(template: ChatTemplate) -> Tokenizer:
     """A debug tokenizer with the special tokens that a template writes."""
     needed = (template.bos_token, template.image_token, *template.end_tokens)
-    for known in (QWEN2_VL_SPECIALS, SMOLVLM_SPECIALS):
+    for known in (QWEN2_VL_SPECIALS, SMOLVLM_SPECIALS, INTERNVL_SPECIALS):
         if set(needed) - {""} <= set(known):
             return debug_tokenizer(known)
     if AROUND in template.source:

@@ -15,6 +15,12 @@ from triptych.architectures.flamingo import (
 )
 from triptych.architectures.git import git_base, git_debug, git_large
 from triptych.architectures.idefics import idefics_9b, idefics_debug
+from triptych.architectures.internvl import (
+    internvl2_1b,
+    internvl2_2b,
+    internvl2_8b,
+    internvl_debug,
+)
 from triptych.architectures.llava import llava_1_5_7b, llava_1_5_debug, llava_7b, llava_debug
 from triptych.architectures.llava_next import (
     llava_next_debug,
@@ -60,6 +66,10 @@ ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
         flamingo_80b,
         flamingo_9b,
         flamingo_debug,
+        internvl2_1b,
+        internvl2_2b,
+        internvl2_8b,
+        internvl_debug,
         git_base,
         git_debug,
         git_large,

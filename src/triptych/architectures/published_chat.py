@@ -81,10 +81,10 @@ def read_chat(
     Raises:
         ConfigError: an id is missing, or stands for no special token of the tokenizer.
     """
+    bos_token = _beginning(files, text)
     text = text.over(**language_family(text).defaults)
     generation = Section("generation_config.json", files.generation)
     has_ends = files.generation.get("eos_token_id") is not None
-    bos_token = _beginning(files, text)
     source = files.template.removeprefix(opening({"image_token": image_token}))
     is_written = "bos_token" in source or bos_token in source
     if bos_token and not is_written and _begins_itself(files.tokenizer, bos_token):
@@ -111,6 +111,8 @@ def _beginning(files: PublishedFiles, text: Section) -> str:
         token: object = files.tokens["bos_token"] or ""
         is_group = isinstance(token, Mapping)
         return str(cast(Settings, token)["content"] if is_group else token)
+    if "bos_token_id" not in text.values:
+        text = text.over(**language_family(text).defaults)
     if text.values.get("bos_token_id") is None:
         return ""
     return tokens_of(text, "bos_token_id", files.tokenizer)[0]

@@ -5,6 +5,7 @@ no special tokens, and `ChatTemplate.pieces` writes them only where the template
 """
 
 from triptych.text.coordinates import (
+    CellsConfig,
     CoordinateFormat,
     Located,
     PixelsConfig,
@@ -20,6 +21,8 @@ from triptych.text.templates import (
     FLAMINGO,
     GIT,
     GIT_TEXT,
+    INTERNVL,
+    INTERNVL_SPECIALS,
     MISTRAL,
     PALIGEMMA,
     PLAIN_CAPTION,
@@ -36,6 +39,8 @@ __all__ = [
     "FLAMINGO",
     "GIT",
     "GIT_TEXT",
+    "INTERNVL",
+    "INTERNVL_SPECIALS",
     "MISTRAL",
     "PALIGEMMA",
     "PLAIN_CAPTION",
@@ -44,6 +49,7 @@ __all__ = [
     "SMOLVLM",
     "SMOLVLM_SPECIALS",
     "VICUNA",
+    "CellsConfig",
     "ChatTemplate",
     "CoordinateFormat",
     "ImagePiece",

@@ -146,6 +146,32 @@ PALIGEMMA = ChatTemplate(
 )
 """Pictures, the token of beginning, each text with a line end, each answer with an end token."""
 
+INTERNVL_SPECIALS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<img>",
+    "</img>",
+    "<IMG_CONTEXT>",
+    "<video>",
+)
+"""Special tokens of InternVL that matter to pictures and turns."""
+
+INTERNVL = ChatTemplate(
+    source=_SAID
+    + """\
+{%- for message in messages -%}
+{{ "<|im_start|>" + message.role + "\\n" + said(message, "\\n") + "<|im_end|>\\n" }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{ "<|im_start|>assistant\\n" }}
+{%- endif -%}
+""",
+    end_tokens=("<|im_end|>",),
+    image_token="<IMG_CONTEXT>",
+)
+"""ChatML, a line end behind every picture; no system message of its own."""
+
 SMOLVLM_SPECIALS = (
     "<|endoftext|>",
     "<|im_start|>",

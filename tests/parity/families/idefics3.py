@@ -10,7 +10,7 @@ from tests.checkpoint.published_llava import randomise
 from tests.laws.debug_models import picture, tokenizer_for
 from tests.parity.measuring import Given, measured
 from tests.parity.rows import ParityRow
-from torch import Tensor
+from torch import Tensor, nn
 
 from triptych.checkpoint.layouts import import_model
 from triptych.inputs import ModelInputs
@@ -69,10 +69,14 @@ def reference(kind: str = "Idefics3", *, factor: int = 3, tied: bool = False, se
     model = getattr(transformers, f"{kind}ForConditionalGeneration")(config)
     model = randomise(model, seed)
     if tied:
-        for parameter in model.model.text_model.layers.parameters():
-            # Louder than the embedding, which would otherwise be the answer to itself.
-            parameter.data *= 1.5 if parameter.ndim > 1 else 1
+        speak_up(model.model.text_model.layers)
     return model
+
+
+def speak_up(layers: nn.Module) -> None:
+    """Let layers be louder than a tied embedding, which would otherwise be the answer to itself."""
+    for parameter in layers.parameters():
+        parameter.data *= 1.5 if parameter.ndim > 1 else 1
 
 
 def save(folder: Path, model: Any, *, edge: int = EDGE, splits: bool = True) -> None:
