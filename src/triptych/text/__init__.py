@@ -5,7 +5,6 @@ no special tokens, and `ChatTemplate.pieces` writes them only where the template
 """
 
 from triptych.text.coordinates import (
-    CellsConfig,
     CoordinateFormat,
     Located,
     PixelsConfig,
@@ -49,7 +48,6 @@ __all__ = [
     "SMOLVLM",
     "SMOLVLM_SPECIALS",
     "VICUNA",
-    "CellsConfig",
     "ChatTemplate",
     "CoordinateFormat",
     "ImagePiece",
