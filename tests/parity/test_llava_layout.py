@@ -13,6 +13,7 @@ from PIL import Image
 from tests.checkpoint.parts import write_language_folder, write_vision
 from tests.checkpoint.published_llava import reference, save
 from tests.laws.debug_models import picture
+from tests.parity.families import llava as measured_llava
 from torch import Tensor
 
 from triptych.checkpoint import files
@@ -168,3 +169,9 @@ def test_a_model_of_parts_says_the_same_there(tmp_path, kind):
         mine = ours.model(ours.processor.collate([sample]))
         assert others.std() > 0.1
         assert (mine - others).abs().max() <= TOLERANCE
+
+
+def test_every_row_of_the_parity_table_meets_its_bar():
+    rows = measured_llava.rows()
+    assert len(rows) == 4
+    assert [row for row in rows if not row.is_met()] == []
