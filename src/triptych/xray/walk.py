@@ -37,7 +37,7 @@ class Walk:
     """Pictures that the vision panel sees; 1 unless the model cuts pictures into tiles."""
     num_visual_tokens: int
     num_slots: int
-    """Positions of the sequence that the picture takes."""
+    """Positions of the sequence that the picture takes, those of words around its tiles apart."""
     cache_bytes: int
     """Key-value cache that these positions take, at the given bytes a number."""
     steps: tuple[Step, ...]
@@ -103,7 +103,7 @@ def _steps(
     pixels = torch.empty(1 if tiles is None else tiles.num_tiles, 3, *seen)
     seen_as = "picture" if tiles is None else "tile"
     steps = [_step("pixels", pixels, f"{seen_as}, channel, height, width")]
-    steps += _vision_steps(model.vision.intermediates(pixels))
+    steps += _vision_steps(model.vision.intermediates(pixels), seen_as)
     features = model.vision(pixels)
     steps.append(_step("vision: cells", features.cells, "what the connector reads"))
     if features.prefix.shape[1]:
@@ -124,14 +124,14 @@ def _steps(
     return tuple(steps)
 
 
-def _vision_steps(intermediates: Mapping[str, Tensor]) -> list[Step]:
+def _vision_steps(intermediates: Mapping[str, Tensor], seen_as: str) -> list[Step]:
     """One step for every shape: equal layers in a row (`blocks.0` to `blocks.23`) become one."""
     layers = [(name, value) for name, value in intermediates.items() if "prefix" not in name]
     steps: list[Step] = []
     for shape, run in groupby(layers, key=lambda each: tuple(each[1].shape)):
         names = [name for name, _ in run]
         name = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-        steps.append(Step(f"vision: {name}", shape, "picture, row, col, width"))
+        steps.append(Step(f"vision: {name}", shape, f"{seen_as}, row, col, width"))
     return steps
 
 
