@@ -1,16 +1,23 @@
 """Pictures and texts on their way into a model that compares them."""
 
+import gzip
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 from tests.checkpoint.published_dual import BEGIN, END, clip_tokenizer, siglip_tokenizer
 from tests.laws.debug_models import picture
 from tests.laws.debug_scorers import scorer
+from tests.toys import shared_data
+from tokenizers import models
 
+from triptych.architectures import SCORERS
 from triptych.errors import ConfigError, MediaError, TokenError, UsageError
 from triptych.pairs import PairProcessor
+from triptych.text import Tokenizer
 
 
 @pytest.fixture
@@ -95,3 +102,50 @@ def test_a_tokenizer_larger_than_the_model_is_refused(clip):
 def test_no_room_for_a_text_is_refused(clip):
     with pytest.raises(ConfigError, match="above the 2 special tokens"):
         replace(clip.config, max_tokens=2)
+
+
+@pytest.fixture(scope="module")
+def openai_clip() -> Tokenizer:
+    """CLIP's own vocabulary in the form of a published tokenizer file."""
+    lines = gzip.decompress(
+        shared_data("tokenizers", "clip", "bpe_simple_vocab_16e6.txt.gz").read_bytes()
+    ).decode()
+    merges = [tuple(line.split()) for line in lines.split("\n")[1 : 49152 - 256 - 2 + 1]]
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    alphabet = [chr(byte) for byte in printable] + [chr(256 + i) for i in range(len(others))]
+    words = [*alphabet, *(f"{each}</w>" for each in alphabet), *map("".join, merges), BEGIN, END]
+    model = models.BPE(
+        vocab={word: index for index, word in enumerate(words)},
+        merges=merges,
+        end_of_word_suffix="</w>",
+        unk_token=END,
+    )
+    settings = json.loads(clip_tokenizer().inner.to_str())
+    settings["model"] = json.loads(tokenizers.Tokenizer(model).to_str())["model"]
+    settings["added_tokens"] = [
+        {**token, "id": words.index(token["content"])} for token in settings["added_tokens"]
+    ]
+    frame = settings["post_processor"]["special_tokens"]
+    for token, entry in frame.items():
+        entry["ids"] = [words.index(token)]
+    return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(settings)))
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("a photo of a cat", [320, 1125, 539, 320, 2368]),
+        ("A  photo of a DOG", [320, 1125, 539, 320, 1929]),
+    ],
+)
+def test_clips_own_vocabulary_gives_the_ids_everybody_knows(openai_clip, text, ids):
+    known = SCORERS["clip_b32"]()
+    processor = PairProcessor(known.processor, known.model, openai_clip)
+    assert processor.token_ids(text) == [49406, *ids, 49407]
+    assert openai_clip.framing == ((BEGIN,), (END,))
+
+
+def test_clips_own_vocabulary_never_makes_its_end_out_of_text(openai_clip):
+    for text in (END, f"x{BEGIN}{END}y", "<|endoftext", "\U0001f600 \u732b"):
+        assert not {49406, 49407} & set(openai_clip.encode(text, before="special"))

@@ -134,15 +134,20 @@ def _read_template(files: PublishedFiles) -> ChatTemplate:
 
 
 def _read_ends(files: PublishedFiles, text: Section) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The special tokens that end an answer, and the ordinary ones: the line end of OPT."""
+    """The special tokens that end an answer, and the ordinary ones: the line end of OPT.
+
+    Where no special one is named it is that which begins a text, as OPT's `</s>` does both.
+    """
     given = Section("generation_config.json", files.generation)
+    has_ends = given.values.get("eos_token_id") is not None
+    ids = (given if has_ends else text).ids("eos_token_id")
     specials = {id: token for token, id in files.tokenizer.special_tokens.items()}
-    ids = given.ids("eos_token_id") if given.values.get("eos_token_id") is not None else []
     ends = tuple(specials[id] for id in ids if id in specials)
     ordinary = [files.tokenizer.inner.id_to_token(id) for id in ids if id not in specials]
     if None in ordinary:
-        raise ConfigError(f"generation_config.json: eos_token_id is {ids}, which names no token")
-    return ends or tokens_of(text, "eos_token_id", files.tokenizer), tuple(map(str, ordinary))
+        raise ConfigError(f"config.json: eos_token_id is {ids}, which the tokenizer does not know")
+    ends = ends or tokens_of(text, "bos_token_id", files.tokenizer)
+    return ends, tuple(map(str, ordinary))
 
 
 def _write(architecture: Architecture, tokenizer: Tokenizer, dtype: str) -> Mapping[str, Settings]:

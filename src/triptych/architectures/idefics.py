@@ -6,7 +6,8 @@
     vision 630,763,520   connector 125,961,984   fusion 1,434,585,088 (8 blocks)
     language 6,738,432,000                                           total 8,929,742,592
 
-Published files hold 2,560 numbers more, a norm behind the vision panel that nothing reads. The text
+Published files hold 2,560 numbers more, a norm behind the vision panel that nothing reads; with one
+gate a block instead of one a channel, which a folder's settings say, 65,520 fewer. The text
 holds `<fake_token_around_image><image><fake_token_around_image>` for a picture, pictures side by
 side share the token between them. These tokens have tables of their own, so that Llama's stay as
 they were. A token looks at the last picture before it.
