@@ -17,6 +17,10 @@ VERBS = (
     *("ask", "build", "caption", "chat", "draw", "evaluate", "export"),
     *("locate", "point", "read", "recipes", "score", "train", "watch", "xray"),
 )
+OPTIONS = (
+    *("--model", "--max-pixels", "--temperature", "--beams", "--seed", "--max-tokens"),
+    *("--dtype", "--quantize", "--offline"),
+)
 LOOKING = ("ask", "caption", "chat", "locate", "point", "read", "watch")
 """Verbs that put something to a model."""
 
@@ -48,7 +52,7 @@ def test_every_verb_explains_itself(triptych: Command, verb: str) -> None:
 @pytest.mark.parametrize("verb", LOOKING)
 def test_every_verb_that_looks_takes_the_same_options(triptych: Command, verb: str) -> None:
     shown = triptych(verb, "--help").out
-    for option in ("--model", "--max-pixels", "--temperature", "--beams", "--seed", "--max-tokens"):
+    for option in OPTIONS:
         assert option in shown
     for option in ("--engine", "--url", "--key-variable", "--timeout"):
         assert option in shown

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.published_pictures import pad_colour
+from triptych.checkpoint.hub import model_folder
 from triptych.checkpoint.model_folder import LoadedModel
 from triptych.checkpoint.parts import (
     as_patches,
@@ -82,24 +83,34 @@ as one text, with a slot and a line end where a picture stands."""
 
 
 def build_from_parts(
-    vision: Path, connector: str, language: Path, *, name: str, seed: int = 0
+    vision: str | Path,
+    connector: str,
+    language: str | Path,
+    *,
+    name: str,
+    seed: int = 0,
+    offline: bool = False,
 ) -> LoadedModel:
     """Join two published panels by a connector with fresh weights that depend on the seed alone.
 
     Args:
-        vision: Folder of a published vision encoder, see `triptych.checkpoint.parts`.
+        vision: Folder of a published vision encoder, see `triptych.checkpoint.parts`, or its name
+            on the Hub.
         connector: One of `CONNECTORS`.
-        language: Folder of a published language model.
+        language: Folder of a published language model, or its name on the Hub.
         name: What the new model is called.
         seed: Of the connector.
+        offline: Read only the local cache of the Hub.
 
     Raises:
         UnknownNameError: there is no such connector.
-        CheckpointError, ConfigError, TokenError: see `load_vision` and `load_language`.
+        CheckpointError, ConfigError, TokenError: see `load_vision` and `load_language`; for names
+            on the Hub, UsageError too, see `triptych.checkpoint.hub.fetch`.
         ShapeError: the connector cannot fold the panel's patches.
     """
     if connector not in CONNECTORS:
         raise UnknownNameError("connector", connector, CONNECTORS)
+    vision, language = (model_folder(part, offline=offline) for part in (vision, language))
     language_config = read_language_config(language)
     eyes = read_vision_config(vision)
     side = picture_side(vision, eyes)

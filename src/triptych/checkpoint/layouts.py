@@ -22,6 +22,7 @@ from triptych.architectures.git_family import GIT_FAMILY
 from triptych.architectures.idefics3_family import IDEFICS3_FAMILY
 from triptych.architectures.idefics_family import IDEFICS_FAMILY
 from triptych.architectures.internvl_family import INTERNVL_FAMILY
+from triptych.architectures.kosmos2_family import KOSMOS2_FAMILY
 from triptych.architectures.llava_family import LLAVA_FAMILY
 from triptych.architectures.llava_next_family import LLAVA_NEXT_FAMILY
 from triptych.architectures.paligemma_family import PALIGEMMA_FAMILY
@@ -40,6 +41,7 @@ from triptych.checkpoint.files import (
     write_bytes,
     write_json,
 )
+from triptych.checkpoint.hub import name_of
 from triptych.checkpoint.model_card import model_card
 from triptych.checkpoint.model_folder import (
     CONFIG,
@@ -71,7 +73,7 @@ FAMILIES = (
     IDEFICS3_FAMILY,
     INTERNVL_FAMILY,
     PALIGEMMA_FAMILY,
-    GIT_FAMILY,
+    KOSMOS2_FAMILY,
 )
 """Every family of published models that is read and written."""
 
@@ -170,7 +172,7 @@ def import_architecture(folder: Path) -> Architecture:
         template=_read_template(folder, family.default_template),
         tokenizer=Tokenizer.from_file(folder / TOKENIZER),
     )
-    return family.read(files, folder.resolve().name)
+    return family.read(files, name_of(folder))
 
 
 def open_model(

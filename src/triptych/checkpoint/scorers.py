@@ -24,6 +24,7 @@ from triptych.architectures.published_scorer import PublishedScorer
 from triptych.architectures.scorer import ScorerArchitecture, ScorerModel
 from triptych.architectures.scorer_families import SCORER_FAMILIES, find_scorer_family
 from triptych.checkpoint.files import recover_folder, replacing_folder, write_bytes, write_json
+from triptych.checkpoint.hub import name_of
 from triptych.checkpoint.layouts import check_replaceable
 from triptych.checkpoint.published_files import (
     read_optional,
@@ -89,7 +90,7 @@ def import_scorer_architecture(folder: Path) -> ScorerArchitecture:
         template="",
         tokenizer=Tokenizer.from_file(folder / TOKENIZER),
     )
-    return family.read(files, folder.resolve().name)
+    return family.read(files, name_of(folder))
 
 
 def export_scorer(folder: Path, loaded: LoadedScorer, *, shard_bytes: int = SHARD_BYTES) -> None:

@@ -9,11 +9,14 @@ from triptych.cli.decoding import (
     KEY_VARIABLE,
     AnyModelOption,
     BeamsOption,
+    DtypeOption,
     EngineOption,
     JsonOption,
     KeyVariableOption,
     MaxPixelsOption,
     MaxTokensOption,
+    OfflineOption,
+    QuantizeOption,
     SeedOption,
     TemperatureOption,
     TimeoutOption,
@@ -36,6 +39,9 @@ def ask(
     key_variable: KeyVariableOption = KEY_VARIABLE,
     timeout: TimeoutOption = 300.0,
     max_pixels: MaxPixelsOption = None,
+    dtype: DtypeOption = "float32",
+    quantize: QuantizeOption = "",
+    offline: OfflineOption = False,
     beams: BeamsOption = 1,
     temperature: TemperatureOption = 0.0,
     top_p: TopPOption = 1.0,
@@ -61,7 +67,15 @@ def ask(
         max_tokens=max_tokens,
     )
     assistant = open_assistant(
-        model, max_pixels, engine=engine, url=url, key_variable=key_variable, timeout_s=timeout
+        model,
+        max_pixels,
+        engine=engine,
+        url=url,
+        key_variable=key_variable,
+        timeout_s=timeout,
+        dtype=dtype,
+        quantize=quantize,
+        offline=offline,
     )
     pictures = [assistant.open(Path(path)) for path in paths]
     if as_json:

@@ -8,12 +8,15 @@ import typer
 from triptych.cli.decoding import (
     KEY_VARIABLE,
     AnyModelOption,
+    DtypeOption,
     EngineOption,
     JsonOption,
     KeyVariableOption,
     MaxPixelsOption,
     MaxTokensOption,
+    OfflineOption,
     PromptOption,
+    QuantizeOption,
     SeedOption,
     TemperatureOption,
     TimeoutOption,
@@ -35,6 +38,9 @@ def caption(
     key_variable: KeyVariableOption = KEY_VARIABLE,
     timeout: TimeoutOption = 300.0,
     max_pixels: MaxPixelsOption = None,
+    dtype: DtypeOption = "float32",
+    quantize: QuantizeOption = "",
+    offline: OfflineOption = False,
     beams: Annotated[
         int | None,
         typer.Option(help="Hypotheses of a beam search [3, or 1 where the engine has none]."),
@@ -50,7 +56,15 @@ def caption(
     import json
 
     assistant = open_assistant(
-        model, max_pixels, engine=engine, url=url, key_variable=key_variable, timeout_s=timeout
+        model,
+        max_pixels,
+        engine=engine,
+        url=url,
+        key_variable=key_variable,
+        timeout_s=timeout,
+        dtype=dtype,
+        quantize=quantize,
+        offline=offline,
     )
     usual = 3 if assistant.engine.has_beam_search else 1
     options = generation_options(

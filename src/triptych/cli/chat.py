@@ -10,11 +10,14 @@ from triptych.cli.decoding import (
     KEY_VARIABLE,
     AnyModelOption,
     BeamsOption,
+    DtypeOption,
     EngineOption,
     JsonOption,
     KeyVariableOption,
     MaxPixelsOption,
     MaxTokensOption,
+    OfflineOption,
+    QuantizeOption,
     SeedOption,
     TemperatureOption,
     TimeoutOption,
@@ -43,6 +46,9 @@ def chat(
     key_variable: KeyVariableOption = KEY_VARIABLE,
     timeout: TimeoutOption = 300.0,
     max_pixels: MaxPixelsOption = None,
+    dtype: DtypeOption = "float32",
+    quantize: QuantizeOption = "",
+    offline: OfflineOption = False,
     beams: BeamsOption = 1,
     temperature: TemperatureOption = 0.0,
     top_p: TopPOption = 1.0,
@@ -68,7 +74,15 @@ def chat(
         max_tokens=max_tokens,
     )
     assistant = open_assistant(
-        model, max_pixels, engine=engine, url=url, key_variable=key_variable, timeout_s=timeout
+        model,
+        max_pixels,
+        engine=engine,
+        url=url,
+        key_variable=key_variable,
+        timeout_s=timeout,
+        dtype=dtype,
+        quantize=quantize,
+        offline=offline,
     )
     opened = [assistant.open(path) for path in pictures or []]
     talk = assistant.chat(opened, options)

@@ -15,13 +15,17 @@ KEY_VARIABLE = "TRIPTYCH_API_KEY"
 """As `triptych.tasks.loading.KEY_VARIABLE`."""
 
 ModelOption = Annotated[
-    str, typer.Option("--model", help="An embedded model, or the folder of a run or a model.")
+    str,
+    typer.Option(
+        "--model", help="An embedded model, the folder of a run or a model, or a name on the Hub."
+    ),
 ]
 AnyModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="An embedded model, the folder of a run or a model, or what --engine calls it "
+        help="An embedded model, the folder of a run or a model, a name on the Hub "
+        "(owner/name@revision), or what --engine calls it "
         f"[default: {DEFAULT_MODEL}].",
     ),
 ]
@@ -47,6 +51,21 @@ CoordinatesOption = Annotated[
         help="How the model writes places: thousandths, pixels, fractions, square-fractions, "
         "vertical-first or locations [by its name].",
     ),
+]
+DtypeOption = Annotated[
+    str, typer.Option("--dtype", help="Compute in float32, bfloat16 or float16.")
+]
+QuantizeOption = Annotated[
+    str,
+    typer.Option(
+        "--quantize",
+        help="Keep weights in int8 or int4 by panel, like language=int8,vision=int8; int8 means "
+        "all panels.",
+        show_default=False,
+    ),
+]
+OfflineOption = Annotated[
+    bool, typer.Option("--offline", help="Read only the local cache of the Hub.")
 ]
 MaxPixelsOption = Annotated[
     int | None,
@@ -97,6 +116,9 @@ def open_assistant(
     key_variable: str,
     timeout_s: float,
     coordinates: str | None = None,
+    dtype: str = "float32",
+    quantize: str = "",
+    offline: bool = False,
 ) -> "Assistant":
     """The assistant that the command line named."""
     from triptych.tasks import load
@@ -109,4 +131,7 @@ def open_assistant(
         key_variable=key_variable,
         timeout_s=timeout_s,
         coordinates=coordinates,
+        dtype=dtype,
+        quantize=quantize,
+        offline=offline,
     )

@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from triptych.cli.decoding import JsonOption, ModelOption
+from triptych.cli.decoding import (
+    DtypeOption,
+    JsonOption,
+    ModelOption,
+    OfflineOption,
+    QuantizeOption,
+)
 
 
 def evaluate(
@@ -15,6 +21,9 @@ def evaluate(
     ] = None,
     items: Annotated[int, typer.Option(help="Questions of each ability.", min=1)] = 1000,
     batch_size: Annotated[int, typer.Option(help="Questions answered together.", min=1)] = 32,
+    dtype: DtypeOption = "float32",
+    quantize: QuantizeOption = "",
+    offline: OfflineOption = False,
     out: Annotated[
         Path | None, typer.Option(help="Also write the table to this JSON file.")
     ] = None,
@@ -26,7 +35,7 @@ def evaluate(
     from triptych.evaluate.worlds import evaluate_model, find_rows, print_table
     from triptych.tasks import load
 
-    assistant = load(model)
+    assistant = load(model, dtype=dtype, quantize=quantize, offline=offline)
     table = evaluate_model(
         assistant.model, assistant.processor, find_rows(rows or []), items, batch_size=batch_size
     )

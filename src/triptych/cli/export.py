@@ -5,9 +5,13 @@ from typing import Annotated
 
 import typer
 
+from triptych.cli.decoding import OfflineOption
+
 
 def export(
-    model: Annotated[str, typer.Argument(help="Folder of a run or of a saved model.")],
+    model: Annotated[
+        str, typer.Argument(help="Folder of a run or of a saved model, or a name on the Hub.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write; an older export in it is replaced.")],
     to: Annotated[
         str,
@@ -16,6 +20,7 @@ def export(
     adapter: Annotated[
         Path | None, typer.Option(help="Folder of a PEFT LoRA adapter to merge into the weights.")
     ] = None,
+    offline: OfflineOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the files as JSON.")] = False,
 ) -> None:
     """Write a model for other engines to load and serve."""
@@ -32,7 +37,7 @@ def export(
     from triptych.tasks import find_model
 
     check_layout(to)
-    source = find_model(model)
+    source = find_model(model, offline=offline)
     if out.resolve() in (source.resolve(), Path(model).resolve()):
         raise UsageError(f"--out {out} is the model itself; name another folder")
     check_replaceable(out)

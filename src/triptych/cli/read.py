@@ -9,12 +9,15 @@ from triptych.cli.decoding import (
     KEY_VARIABLE,
     AnyModelOption,
     BeamsOption,
+    DtypeOption,
     EngineOption,
     JsonOption,
     KeyVariableOption,
     MaxPixelsOption,
     MaxTokensOption,
+    OfflineOption,
     PromptOption,
+    QuantizeOption,
     SeedOption,
     TemperatureOption,
     TimeoutOption,
@@ -40,6 +43,9 @@ def read(
     key_variable: KeyVariableOption = KEY_VARIABLE,
     timeout: TimeoutOption = 300.0,
     max_pixels: MaxPixelsOption = None,
+    dtype: DtypeOption = "float32",
+    quantize: QuantizeOption = "",
+    offline: OfflineOption = False,
     beams: BeamsOption = 1,
     temperature: TemperatureOption = 0.0,
     top_p: TopPOption = 1.0,
@@ -62,7 +68,15 @@ def read(
         max_tokens=max_tokens,
     )
     assistant = open_assistant(
-        model, max_pixels, engine=engine, url=url, key_variable=key_variable, timeout_s=timeout
+        model,
+        max_pixels,
+        engine=engine,
+        url=url,
+        key_variable=key_variable,
+        timeout_s=timeout,
+        dtype=dtype,
+        quantize=quantize,
+        offline=offline,
     )
     reading = assistant.read(document, schema, options, prompt=prompt)
     if as_json:

@@ -9,11 +9,14 @@ from triptych.cli.decoding import (
     KEY_VARIABLE,
     AnyModelOption,
     BeamsOption,
+    DtypeOption,
     EngineOption,
     JsonOption,
     KeyVariableOption,
     MaxPixelsOption,
     MaxTokensOption,
+    OfflineOption,
+    QuantizeOption,
     SeedOption,
     TemperatureOption,
     TimeoutOption,
@@ -39,6 +42,9 @@ def watch(
     key_variable: KeyVariableOption = KEY_VARIABLE,
     timeout: TimeoutOption = 300.0,
     max_pixels: MaxPixelsOption = None,
+    dtype: DtypeOption = "float32",
+    quantize: QuantizeOption = "",
+    offline: OfflineOption = False,
     beams: BeamsOption = 1,
     temperature: TemperatureOption = 0.0,
     top_p: TopPOption = 1.0,
@@ -59,7 +65,15 @@ def watch(
         max_tokens=max_tokens,
     )
     assistant = open_assistant(
-        model, max_pixels, engine=engine, url=url, key_variable=key_variable, timeout_s=timeout
+        model,
+        max_pixels,
+        engine=engine,
+        url=url,
+        key_variable=key_variable,
+        timeout_s=timeout,
+        dtype=dtype,
+        quantize=quantize,
+        offline=offline,
     )
     answer = assistant.watch(clip, question, options, fps=fps, max_frames=max_frames)
     if as_json:

@@ -3,7 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from triptych.checkpoint.layouts import open_model
+from triptych.checkpoint.precision import UNQUANTISED, QuantizeConfig, find_dtype, read_quantize
 from triptych.engines import ENGINES, Engine, NativeEngine
 from triptych.engines.places import find_format
 from triptych.errors import UnknownNameError, UsageError
@@ -29,13 +32,17 @@ def load(
     key_variable: str = KEY_VARIABLE,
     timeout_s: float = TIMEOUT_S,
     coordinates: str | None = None,
+    dtype: str = "float32",
+    quantize: QuantizeConfig | str = UNQUANTISED,
+    offline: bool = False,
 ) -> Assistant:
-    """Load a model by its name where it comes with the package, or by a folder.
+    """Load a model by its name where it comes with the package, by a folder, or from the Hub.
 
     Args:
-        name: For the native engine an embedded model, or the folder of a run, of a saved model or
-            of a published one; None for `mini`. For `transformers` a folder or a name on the Hub.
-            For `openai` what the server calls it; None where it has only one.
+        name: For the native engine an embedded model, the folder of a run, of a saved model or of
+            a published one, or a name on the Hub like `owner/name@revision`; None for `mini`. For
+            `transformers` a folder or a name on the Hub. For `openai` what the server calls it;
+            None where it has only one.
         max_pixels: The most that pictures may have, instead of what the model's configuration
             says.
         engine: What runs it: `native`, `transformers` or `openai`.
@@ -44,6 +51,10 @@ def load(
         timeout_s: Longest silence of the server.
         coordinates: How the model writes boxes and points, where its name does not tell; one of
             `triptych.engines.places.FORMATS`.
+        dtype: What the native engine computes in: `float32`, `bfloat16` or `float16`.
+        quantize: Panels that the native engine keeps in fewer bits, `language=int8,vision=int8` as
+            a text.
+        offline: Whether the native engine reads only the local cache of the Hub.
 
     Raises:
         UnknownNameError: there is no such model, folder, engine or form of coordinates.
@@ -60,22 +71,43 @@ def load(
     if url is not None and engine != "openai":
         raise UsageError(f"a url is for the openai engine, not for {engine}; add --engine openai")
     places = None if coordinates is None else find_format(coordinates)
+    if isinstance(quantize, str):
+        quantize = read_quantize(quantize)
     if engine == "native":
         name = DEFAULT_MODEL if name is None else name
         embedded = str(name) if str(name) in embedded_models() else ""
-        return Assistant(_native(name, max_pixels), embedded=embedded, places=places)
+        native = _native(name, max_pixels, find_dtype(dtype), quantize, offline)
+        return Assistant(native, embedded=embedded, places=places)
+    _check_native_only(engine, dtype, quantize, offline)
     if engine == "transformers":
         return Assistant(_transformers(name, max_pixels), places=places)
     return Assistant(_openai(name, url, max_pixels, key_variable, timeout_s), places=places)
 
 
-def _native(name: str | Path, max_pixels: int | None) -> NativeEngine:
-    loaded = open_model(find_model(name))
+def _native(
+    name: str | Path,
+    max_pixels: int | None,
+    dtype: torch.dtype,
+    quantize: QuantizeConfig,
+    offline: bool,
+) -> NativeEngine:
+    folder = find_model(name, offline=offline)
+    loaded = open_model(folder, dtype=dtype, quantize=quantize)
     if max_pixels is not None:
         old = loaded.processor
         processor = Processor(old.config, old.model, old.tokenizer, max_pixels=max_pixels)
         loaded = replace(loaded, processor=processor)
     return NativeEngine(loaded)
+
+
+def _check_native_only(engine: str, dtype: str, quantize: QuantizeConfig, offline: bool) -> None:
+    given = {"dtype": dtype != "float32", "quantize": not quantize.is_none, "offline": offline}
+    for option, is_given in given.items():
+        if is_given:
+            raise UsageError(
+                f"{option} is for the native engine, not for {engine}, which decides that itself; "
+                "leave it out"
+            )
 
 
 def _transformers(name: str | Path | None, max_pixels: int | None) -> Engine:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 
+from triptych.checkpoint.precision import QuantizeConfig
 from triptych.generate import GenerationOptions
 from triptych.tasks.assistant import Assistant
 from triptych.tasks.converse import Conversation
@@ -31,6 +32,9 @@ class Where(TypedDict, total=False):
     key_variable: str
     timeout_s: float
     coordinates: str | None
+    dtype: str
+    quantize: QuantizeConfig | str
+    offline: bool
 
 
 def ask(

@@ -49,7 +49,9 @@ def look_at(model: str, architecture: str, picture: Path | None, size: str) -> R
     if bool(model) == bool(architecture):
         raise UsageError("name either a model folder or --architecture NAME")
     design = (
-        find_architecture(architecture) if architecture else open_architecture(find_model(model))
+        find_architecture(architecture)
+        if architecture
+        else open_architecture(find_model(model, weights=False))
     )
     height, width = _size_of(picture) if picture else _read_size(size)
     return Report(
