@@ -9,7 +9,7 @@ from tests.laws.debug_models import subject
 
 from triptych.errors import TrainingError
 from triptych.inputs import IGNORED, VisualLabels
-from triptych.objectives.seeing import num_described, seeing
+from triptych.objectives.seeing import EDGE_WEIGHT, num_described, seeing
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_edges_are_distances_in_cells_along_fixed_directions(debug):
     edges = torch.tensor([[-1.0, 0.5, 2.0, -0.25]])
     tokens = torch.zeros(1, debug.model.config.language.dim)
     found = seeing(debug.model, [tokens], [replace(nothing, edges=edges)])
-    assert float(found) == pytest.approx((1 + 0.5 + 2 + 0.25) / 4)
+    assert float(found) == pytest.approx(EDGE_WEIGHT * (1 + 0.5 + 2 + 0.25) / 4)
 
 
 def test_tokens_learn_to_say_what_they_are_told(debug):

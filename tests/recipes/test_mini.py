@@ -17,6 +17,8 @@ SMALL = (
     "shares.screens=0",
     "shares.pairs=0",
     "max_questions=3",
+    "see.batch_size=1",
+    "see.max_steps=2",
     "first.batch_size=1",
     "first.max_steps=2",
     "num_text_samples=20",
@@ -40,8 +42,10 @@ def test_every_world_is_validated_and_every_ability_scored(run: tuple[Path, dict
     folder, result = run
     record = read_record(folder / "record.jsonl")
     assert len(record) == 2
-    for stage in ("first-1", "first-2"):
+    for stage in ("see", "first"):
         assert len(read_record(folder / stage / "record.jsonl")) == 2
+    seen = read_record(folder / "see" / "record.jsonl")[-1]
+    assert {"seeing", "val_loss", "val_loss_crowds", "val_loss_signs"} <= set(seen)
     assert {"val_loss", "val_loss_scenes", "val_loss_clips"} <= set(record[-1])
     assert {"attribute", "count 7-9", "clip order", "both twins"} <= set(result["scores"])
     assert "chart value" not in result["scores"]

@@ -5,12 +5,17 @@
 Two CPU cores, 7 pictures a second. The shipped weights are early ones: an hour, attributes 33 %
 right (docs/mini.md has every row); ten hours are meant.
 
-Needs no data: pictures are drawn while it trains, up to ten questions each, all panels moving. It
-begins with small pictures of one object, on which a model learns to look within a few hundred
-steps, and goes on to three; on full scenes alone it answers without looking for long. Then all
-worlds follow. Beside the model, the record and the loss plot it writes scores of every ability on
-unseen pictures and wordings. `start=FOLDER` goes on from the weights of a finished model instead
-of fresh ones, `num_first=0` without the small scenes.
+Needs no data: pictures are drawn while it trains. Three stages, each of which makes the next one
+possible:
+
+    see      vision and connector: every visual token says what its cell shows (no questions)
+    first    all panels: questions about a few objects in small pictures
+    train    all panels: all worlds, ten questions a picture
+
+From questions about full scenes alone a fresh model learns the form of answers, and to look only
+after many thousands of pictures. Beside the model, the record and the loss plot it writes scores of
+every ability on unseen pictures and wordings. `start=FOLDER` goes on from the weights of a finished
+model instead of fresh ones; `num_seen=0` and `num_first=0` leave out the stages before the last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,11 +33,12 @@ from triptych.data.worlds.samples import WorldSamples
 from triptych.data.worlds.scenes import Scenes
 from triptych.data.worlds.scenes.facts import Layout
 from triptych.data.worlds.wording import Split
-from triptych.data.worlds.world import SampleId, draw_from
+from triptych.data.worlds.world import SampleId, World, draw_from
 from triptych.errors import UsageError
 from triptych.evaluate.worlds import evaluate_model, find_rows
 from triptych.fusion.vlm import VLM
 from triptych.objectives.language_modelling import language_modelling
+from triptych.objectives.seeing import seeing
 from triptych.processor import Processor, Sample
 from triptych.recipes.captioning import fresh_model
 from triptych.text import QWEN2_VL_SPECIALS, Tokenizer
@@ -55,28 +61,51 @@ class WorldShares:
     clips: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class FirstLook:
-    """A stage before the worlds: small scenes and what is asked about them."""
+SEEN_WORLDS: Mapping[str, World] = {
+    "crowds": Scenes(Layout(most=20, least=12)),
+    "few": Scenes(Layout(sides=((168, 168), (196, 140), (112, 112)), most=4)),
+    **{name: WORLDS[name] for name in ("scenes", "signs", "charts", "documents", "screens")},
+}
+"""What the first stage looks at; crowded scenes teach the most for their size."""
 
-    layout: Layout
-    kinds: tuple[str, ...]
-    """Kinds of questions; none for all."""
+SEEN_SHARES = {
+    **{"crowds": 4.0, "few": 1.0, "scenes": 2.0, "signs": 3.0},
+    **{"charts": 1.0, "documents": 1.0, "screens": 1.0},
+}
 
-
-FIRST_LOOKS = (
-    FirstLook(Layout(sides=((112, 112),), most=1), ("scenes/attribute", "scenes/caption")),
-    FirstLook(Layout(sides=((112, 112), (140, 112), (112, 140)), most=3), ()),
-)
-"""The first stages, one after the other."""
+FEW_WORLDS: Mapping[str, World] = {"few": SEEN_WORLDS["few"]}
+"""What the second stage asks about."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MiniRecipe:
     """Everything that can be changed about the run."""
 
+    see: TrainConfig = TrainConfig(
+        learning_rates=PanelRates(vision=1e-3, connector=1e-3, language=1e-3),
+        answering=0.0,
+        seeing=1.0,
+        epochs=1,
+        batch_size=16,
+        max_steps=1500,
+        optimizer="muon",
+        matrix_boost=6.0,
+        precision="bfloat16",
+        weight_decay=0.02,
+        warmup_steps=50,
+        schedule="trapezoid",
+        decay_steps=400,
+        final_rate=0.1,
+        ema_decay=0.99,
+        validate_every=250,
+        checkpoint_every=100,
+    )
+    """The first stage; of language only the embeddings move."""
+    num_seen: int = 200_000
+    """Pictures of the first stage at most; 0 leaves it out."""
     first: TrainConfig = TrainConfig(
         learning_rates=PanelRates(vision=7e-4, connector=7e-4, language=7e-4),
+        seeing=0.5,
         epochs=1,
         batch_size=16,
         max_steps=500,
@@ -87,15 +116,16 @@ class MiniRecipe:
         schedule="constant",
         ema_decay=0.99,
         validate_every=250,
-        checkpoint_every=250,
+        checkpoint_every=100,
     )
-    """Each of the first stages, on small scenes."""
+    """The second stage."""
     num_first: int = 100_000
-    """Pictures of a first stage at most; 0 leaves them out."""
-    max_first_questions: int = 5
+    """Pictures of the second stage at most; 0 leaves it out."""
+    max_first_questions: int = 8
     """Questions asked about one of them."""
     train: TrainConfig = TrainConfig(
         learning_rates=PanelRates(vision=7e-4, connector=7e-4, language=7e-4),
+        seeing=0.3,
         epochs=1,
         batch_size=8,
         accumulate=4,
@@ -138,10 +168,17 @@ def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> di
     shares = {name: share for name, share in asdict(recipe.shares).items() if share > 0}
     loaded = _start(recipe, list(shares), folder)
     model, processor = loaded.model, loaded.processor
-    for number, look in enumerate(FIRST_LOOKS if recipe.num_first else (), start=1):
-        look_first(recipe, loaded, look, folder / f"first-{number}", resume=resume)
+    if recipe.num_seen:
+        see(recipe, loaded, folder / "see", resume=resume)
+    if recipe.num_first:
+        look_first(recipe, loaded, folder / "first", resume=resume)
     source = WorldSamples(
-        processor, WORLDS, shares, recipe.num_samples, max_questions=recipe.max_questions
+        processor,
+        WORLDS,
+        shares,
+        recipe.num_samples,
+        max_questions=recipe.max_questions,
+        describes=recipe.train.seeing > 0,
     )
     dev = {name: _dev_samples(processor, name, recipe.num_dev) for name in shares}
     progress = fit(
@@ -175,25 +212,46 @@ def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> di
     return result
 
 
-def look_first(
-    recipe: MiniRecipe, loaded: LoadedModel, look: FirstLook, folder: Path, *, resume: bool
-) -> None:
-    """A first stage: small scenes of few objects, where it pays at once to look."""
+def see(recipe: MiniRecipe, loaded: LoadedModel, folder: Path, *, resume: bool) -> None:
+    """The first stage: every visual token learns to say what its cell shows."""
     processor = loaded.processor
-    world = Scenes(look.layout)
+
+    def samples(worlds: Mapping[str, float], count: int, split: Split) -> WorldSamples:
+        return WorldSamples(
+            processor, SEEN_WORLDS, worlds, count, split=split, max_questions=1, describes=True
+        )
+
+    dev = {
+        name: _first_samples(samples({name: 1.0}, recipe.num_dev, "dev")) for name in SEEN_SHARES
+    }
+    fit(
+        loaded.architecture,
+        loaded.model,
+        processor,
+        samples(SEEN_SHARES, recipe.num_seen, "train"),
+        recipe.see,
+        folder,
+        validate=lambda each: unseen_losses(each, processor, dev),
+        resume=resume and has_checkpoint(folder),
+    )
+
+
+def look_first(recipe: MiniRecipe, loaded: LoadedModel, folder: Path, *, resume: bool) -> None:
+    """The second stage: small scenes of few objects, where it pays at once to look."""
+    processor = loaded.processor
 
     def samples(count: int, split: Split) -> WorldSamples:
         return WorldSamples(
             processor,
-            {world.name: world},
-            {world.name: 1.0},
+            FEW_WORLDS,
+            dict.fromkeys(FEW_WORLDS, 1.0),
             count,
             split=split,
             max_questions=recipe.max_first_questions,
-            kinds=look.kinds,
+            describes=recipe.first.seeing > 0,
         )
 
-    dev = {world.name: _first_samples(samples(2 * recipe.num_dev, "dev"))}
+    dev = {"few": _first_samples(samples(2 * recipe.num_dev, "dev"))}
     fit(
         loaded.architecture,
         loaded.model,
@@ -259,3 +317,15 @@ def held_out_losses(
         losses[f"val_loss_{name}"] = own_nll / own_count
         nll, count = nll + own_nll, count + own_count
     return {"val_loss": nll / count, **losses}
+
+
+@torch.inference_mode()
+def unseen_losses(
+    model: VLM, processor: Processor, dev: Mapping[str, Sequence[Sample]]
+) -> dict[str, float]:
+    """The loss of seeing on the dev samples: `val_loss` over all, and of each world."""
+    losses: dict[str, float] = {}
+    for name, samples in dev.items():
+        batch = processor.collate(samples)
+        losses[f"val_loss_{name}"] = float(seeing(model, model.encode(batch), batch.visual_labels))
+    return {"val_loss": sum(losses.values()) / len(losses), **losses}

@@ -47,6 +47,7 @@ def build_optimizer(model: VLM, config: TrainConfig) -> torch.optim.Optimizer:
 
 
 def _groups(model: VLM, config: TrainConfig) -> Iterator[dict[str, object]]:
+    is_muon = config.optimizer == "muon"
     for panel in PANELS:
         rate = getattr(config.learning_rates, panel)
         moving = {
@@ -62,10 +63,11 @@ def _groups(model: VLM, config: TrainConfig) -> Iterator[dict[str, object]]:
                     if (_decays(name, each), _is_matrix(name, each)) == (decays, is_matrix)
                 ]
                 if chosen and rate:
+                    peak = rate * (config.matrix_boost if is_matrix and is_muon else 1.0)
                     yield {
                         "params": chosen,
-                        "lr": rate,
-                        "peak": rate,
+                        "lr": peak,
+                        "peak": peak,
                         "weight_decay": config.weight_decay if decays else 0.0,
                         "is_matrix": is_matrix,
                     }

@@ -12,6 +12,8 @@ ATTRIBUTES: tuple[str, ...] = ("size", "colour", "texture", "shape")
 
 NUMERALS: tuple[str, ...] = (
     *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
+    *("nineteen", "twenty"),
 )
 
 _SPOKEN = ("shape", "colour", "texture", "size")

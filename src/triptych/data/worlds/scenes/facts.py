@@ -142,12 +142,14 @@ class Layout:
     """Widths and heights to choose from."""
     most: int = MAX_THINGS
     """Largest number of things."""
+    least: int = 1
+    """Smallest number of things that is tried; there are fewer where the room is full."""
 
 
 def compose_scene(rng: Random, split: Split, prior: float, layout: Layout | None = None) -> Scene:
     """A scene of one thing up to the most there may be, all numbers about as often."""
     layout = layout or Layout()
-    size, count = rng.choice(layout.sides), rng.randint(1, layout.most)
+    size, count = rng.choice(layout.sides), rng.randint(layout.least, layout.most)
     colours, shapes = _palette(rng, "colour", count), _palette(rng, "shape", count)
     # Room is scarce where there are many; some scenes are crowded so that things overlap a little.
     spacing = rng.choice((1.05, 1.05, 0.9))
