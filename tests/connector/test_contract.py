@@ -14,6 +14,7 @@ from triptych.connector import (
     Connector,
     ConnectorConfig,
     IdentityConfig,
+    LatentQueriesConfig,
     LinearConfig,
     MergerConfig,
     MLPConfig,
@@ -33,10 +34,12 @@ CONFIGS = {
     "linear": LinearConfig(),
     "linear-no-bias": LinearConfig(bias=False),
     "linear-folded": LinearConfig(bias=False, factor=2),
+    "linear-norm": LinearConfig(norm_eps=1e-5),
     "mlp": MLPConfig(),
     "anyres": AnyResConfig(),
     "mlp-norm": MLPConfig(norm=True),
     "merger": MergerConfig(),
+    "merger-rms": MergerConfig(norm="rms"),
     "pixel-shuffle": PixelShuffleConfig(),
     "qformer": QFormerConfig(num_queries=5, dim=8, depth=3, num_heads=2, ffn_dim=16),
     "resampler": TINY_RESAMPLER,
@@ -48,8 +51,9 @@ CONFIGS = {
     ),
     "attention-pool": AttentionPoolConfig(query_grid=(2, 3), num_heads=2),
     "attention-pool-coca": attention_pool_coca(num_queries=5, num_heads=2),
+    "latent-queries": LatentQueriesConfig(num_queries=5, num_heads=2),
 }
-FOLDING = ("linear-folded", "merger", "pixel-shuffle")
+FOLDING = ("linear-folded", "merger", "merger-rms", "pixel-shuffle")
 """These refuse class tokens; all others read them."""
 
 
@@ -168,8 +172,8 @@ def test_the_order_of_the_patches_counts_where_tokens_lie_on_a_grid(name: str):
     connector, given = build(name), features(name, 1, Grid(4, 4))
     flipped = VisionFeatures(given.cells.flip(1), given.prefix)
     changed = not torch.allclose(connector(given), connector(flipped), atol=1e-6)
-    # Q-Former, resampler and CoCa's pool see a set; Qwen-VL's pool adds positions.
-    sees_a_set = name.startswith(("qformer", "resampler")) or name.endswith("coca")
+    # Queries see a set, but for those of Qwen-VL, whose pool adds positions.
+    sees_a_set = name.startswith(("qformer", "resampler", "latent")) or name.endswith("coca")
     assert changed != sees_a_set
 
 

@@ -20,8 +20,10 @@ from triptych.media import Clip
 from triptych.processor import Message, Processor, Sample, ask_about
 from triptych.text import (
     INTERNVL_SPECIALS,
+    KOSMOS2_SPECIALS,
     QWEN2_VL_SPECIALS,
     SMOLVLM_SPECIALS,
+    CellsConfig,
     ChatTemplate,
     Tokenizer,
 )
@@ -79,6 +81,8 @@ def tokenizer_for(template: ChatTemplate) -> Tokenizer:
     for known in (QWEN2_VL_SPECIALS, SMOLVLM_SPECIALS, INTERNVL_SPECIALS):
         if set(needed) - {""} <= set(known):
             return debug_tokenizer(known)
+    if set(needed) <= set(KOSMOS2_SPECIALS):
+        return debug_tokenizer((*KOSMOS2_SPECIALS, *CellsConfig(side=4).special_tokens[5:]))
     if AROUND in template.source:
         return debug_tokenizer(IDEFICS_SPECIALS)
     return debug_tokenizer(tuple(token for token in needed if token))

@@ -63,9 +63,10 @@ def test_every_debug_architecture_is_here():
     assert DEBUG_NAMES == [
         "blip2_debug",
         "flamingo_debug",
-        "internvl_debug",
         "git_debug",
         "idefics_debug",
+        "internvl_debug",
+        "kosmos2_debug",
         "llava_1_5_debug",
         "llava_debug",
         "llava_next_debug",

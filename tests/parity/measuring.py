@@ -27,7 +27,7 @@ def measured(
     *,
     vision: Callable[[Given], list[Tensor]],
     connector: Callable[[Given], list[Tensor]],
-    num_extra: int = 0,
+    one_by_one: bool = False,
 ) -> ParityRow:
     """One batch of conversations through both, padded on the left.
 
@@ -40,16 +40,19 @@ def measured(
         vision: Outputs of the reference's vision panel, one for each picture or slice of a clip,
             `position dim`, in reading order and in order of the batch.
         connector: Its visual tokens, one for each picture or clip, `visual dim`.
-        num_extra: Leading positions of the reference's logits that ours have no counterpart of.
+        one_by_one: Whether the reference continues every row alone, as it must where it counts
+            padding.
     """
     samples = [ours.processor.encode(each, add_generation_prompt=True) for each in conversations]
     inputs = ours.processor.collate(samples, pad="left")
     given = given_to(inputs)
-    theirs = reference(**given).logits[:, num_extra:]
+    theirs = reference(**given).logits
     mine = ours.model(inputs)
     assert mine.shape == theirs.shape and not bool(inputs.token_mask.all())
     answers = greedy(ours, inputs)
-    others = greedy_of(reference, given)
+    others = greedy_of(reference, given) if not one_by_one else []
+    for sample in samples if one_by_one else []:
+        others += greedy_of(reference, given_to(ours.processor.collate([sample])))
     assert all(len(set(row)) > 3 for row in others), "one word over and over; take another seed"
     return ParityRow(
         family=family,
@@ -86,7 +89,8 @@ def greedy(ours: LoadedModel, inputs: ModelInputs) -> list[list[int]]:
 
 def greedy_of(reference: Any, given: Given) -> list[list[int]]:
     """Theirs."""
-    settings = reference.generation_config
+    # Kosmos-2 generates by its language model's own settings.
+    settings = getattr(reference, "text_model", reference).generation_config
     ends, settings.eos_token_id = settings.eos_token_id, None
     whole = reference.generate(**given, max_new_tokens=NUM_GREEDY, do_sample=False, pad_token_id=0)
     settings.eos_token_id = ends

@@ -21,6 +21,7 @@ from triptych.architectures.internvl import (
     internvl2_8b,
     internvl_debug,
 )
+from triptych.architectures.kosmos2 import kosmos2, kosmos2_debug
 from triptych.architectures.llava import llava_1_5_7b, llava_1_5_debug, llava_7b, llava_debug
 from triptych.architectures.llava_next import (
     llava_next_debug,
@@ -73,6 +74,8 @@ ARCHITECTURES: Mapping[str, Callable[[], Architecture]] = {
         git_base,
         git_debug,
         git_large,
+        kosmos2,
+        kosmos2_debug,
         idefics_9b,
         idefics_debug,
         llava_1_5_7b,

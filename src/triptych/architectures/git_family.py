@@ -222,6 +222,8 @@ def _write(architecture: Architecture, tokenizer: Tokenizer, dtype: str) -> Mapp
     pixels = {**write_resize(processor.resize, parts.vision), "processor_class": "GitProcessor"}
     told, found = (_as_run(each) for each in (architecture.model, _read_model(config, pixels)))
     check_equal(TITLE, "model", told, found)
+    read_back = read_resize(Section("preprocessor_config.json", pixels))
+    check_equal(TITLE, "processor.resize", processor.resize, read_back)
     return {
         CONFIG: config,
         PREPROCESSOR: pixels,

@@ -170,6 +170,8 @@ def _write(architecture: Architecture, tokenizer: Tokenizer, dtype: str) -> Mapp
         "processor_class": _PROCESSOR_CLASS,
     }
     check_equal(TITLE, "model", as_run(architecture.model), _read_model(config, pixels))
+    read_back = read_resize(Section("preprocessor_config.json", pixels))
+    check_equal(TITLE, "processor.resize", processor.resize, read_back)
     tokens = {"image_token": processor.template.image_token}
     return {
         CONFIG: config,

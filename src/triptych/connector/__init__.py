@@ -11,7 +11,8 @@ one. To add one: write its file here, then name its config in `ConnectorConfig`.
     pixel shuffle
     qformer,     fixed                      the whole picture
     resampler,
-    attention pool
+    attention pool,
+    latent queries
 """
 
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -25,6 +26,7 @@ from triptych.connector.attention_pool import (
 )
 from triptych.connector.fold import fold, folded_grid
 from triptych.connector.identity import Identity, IdentityConfig
+from triptych.connector.latent_queries import LatentQueries, LatentQueriesConfig
 from triptych.connector.linear import Linear, LinearConfig
 from triptych.connector.merger import Merger, MergerConfig
 from triptych.connector.mlp import MLP, MLPConfig, mlp_llava_1_5, mlp_minivlm
@@ -64,6 +66,7 @@ ConnectorConfig: TypeAlias = (
     | QFormerConfig
     | ResamplerConfig
     | AttentionPoolConfig
+    | LatentQueriesConfig
 )
 """Each offers `num_tokens(grid)`, `token_grid(grid)` (the layout of the tokens, where they still
 lie on a grid) and `build(vision_dim=, language_dim=)`; the first two need no weights."""
@@ -78,6 +81,8 @@ __all__ = [
     "ConnectorConfig",
     "Identity",
     "IdentityConfig",
+    "LatentQueries",
+    "LatentQueriesConfig",
     "Linear",
     "LinearConfig",
     "MLPConfig",

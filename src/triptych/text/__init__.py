@@ -5,6 +5,7 @@ no special tokens, and `ChatTemplate.pieces` writes them only where the template
 """
 
 from triptych.text.coordinates import (
+    CellsConfig,
     CoordinateFormat,
     Located,
     PixelsConfig,
@@ -22,6 +23,8 @@ from triptych.text.templates import (
     GIT_TEXT,
     INTERNVL,
     INTERNVL_SPECIALS,
+    KOSMOS2,
+    KOSMOS2_SPECIALS,
     MISTRAL,
     PALIGEMMA,
     PLAIN_CAPTION,
@@ -40,6 +43,8 @@ __all__ = [
     "GIT_TEXT",
     "INTERNVL",
     "INTERNVL_SPECIALS",
+    "KOSMOS2",
+    "KOSMOS2_SPECIALS",
     "MISTRAL",
     "PALIGEMMA",
     "PLAIN_CAPTION",
@@ -48,6 +53,7 @@ __all__ = [
     "SMOLVLM",
     "SMOLVLM_SPECIALS",
     "VICUNA",
+    "CellsConfig",
     "ChatTemplate",
     "CoordinateFormat",
     "ImagePiece",

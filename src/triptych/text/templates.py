@@ -253,6 +253,62 @@ GIT = ChatTemplate(
 """All pictures, then the texts. BERT's vocabulary has no token for pictures; that of a word left
 out, which GIT never reads, stands where one does."""
 
+KOSMOS2_SPECIALS = (
+    "<s>",
+    "<pad>",
+    "</s>",
+    "<unk>",
+    "</doc>",
+    "<image>",
+    "</image>",
+    "</chunk>",
+    "</line>",
+    "<phrase>",
+    "</phrase>",
+    "<object>",
+    "</object>",
+    "</delimiter_of_multi_objects/>",
+    "<grounding>",
+)
+"""Special tokens of Kosmos-2, without its 1024 cells of pictures."""
+
+KOSMOS2 = ChatTemplate(
+    source="""\
+{%- set seen = namespace(pictures=0) -%}
+{{- bos_token -}}
+{%- for message in messages -%}
+{%- if message.content is not string -%}
+{%- for part in message.content -%}
+{%- if part.type == "image" -%}
+{%- set seen.pictures = seen.pictures + 1 -%}
+{{ "<image>" + image_token + "</image>" }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{%- endfor -%}
+{%- for message in messages -%}
+{%- if seen.pictures or not loop.first -%}
+{{ " " }}
+{%- endif -%}
+{%- if message.content is string -%}
+{{ message.content | trim }}
+{%- else -%}
+{%- for part in message.content -%}
+{%- if part.type == "text" -%}
+{{ part.text | trim if loop.last else part.text }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{{ eos_token if message.role == "assistant" else "" }}
+{%- endfor -%}
+""",
+    end_tokens=("</s>",),
+    image_token="<unk>",
+    bos_token="<s>",
+)
+"""A beginning, all pictures between their marks, then the texts, divided by spaces; no roles. What
+stands for a visual token has no token of its own: the published processor takes any, we `<unk>`."""
+
 _NO_ROLES = (
     _SAID
     + """\
