@@ -60,3 +60,17 @@ def test_a_scorer_that_is_asked_gets_a_sentence(
 ) -> None:
     done = triptych("ask", photo, "what is it?", "--model", folder)
     assert done.code == 2 and "does not generate text; use `triptych score`" in done.sentence
+
+
+def test_a_scorer_is_exported_too(triptych: Command, folder: Path, tmp_path: Path) -> None:
+    done = triptych("export", folder, "--out", tmp_path / "again", "--json")
+    assert done.code == 0 and "model.safetensors" in json.loads(done.out)["file_bytes"]
+    for name in ("model.safetensors", "tokenizer.json", "config.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_name_on_the_hub_that_is_not_cached_gets_a_sentence(
+    triptych: Command, photo: Path
+) -> None:
+    done = triptych("score", photo, "a cat", "--model", "nobody/nothing-here", "--offline")
+    assert done.code in (1, 2) and "nobody/nothing-here" in done.sentence

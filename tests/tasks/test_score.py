@@ -6,7 +6,7 @@ from tests.laws.debug_models import picture
 from tests.laws.debug_scorers import scorer
 
 from triptych.checkpoint.scorers import export_scorer
-from triptych.errors import UsageError
+from triptych.errors import UnknownNameError, UsageError
 from triptych.tasks import Scorer, load_scorer
 
 PICTURES = [picture(0), picture(1, 64, 48)]
@@ -32,6 +32,18 @@ def test_a_folder_is_loaded_by_its_name(tmp_path):
     export_scorer(tmp_path / "clip", scorer("clip_debug"))
     again = load_scorer(tmp_path / "clip").score(PICTURES, ["a", "b"])
     assert again == Scorer(scorer("clip_debug")).score(PICTURES, ["a", "b"])
+
+
+def test_a_model_computes_in_half_precision_where_asked(tmp_path):
+    export_scorer(tmp_path / "siglip", scorer("siglip_debug"))
+    half = load_scorer(tmp_path / "siglip", dtype="bfloat16")
+    assert half.model.dtype == torch.bfloat16
+    whole = load_scorer(tmp_path / "siglip").score(PICTURES, ["a", "a red circle"])
+    compared = half.score(PICTURES, ["a", "a red circle"])
+    for one, other in zip(whole.similarities, compared.similarities, strict=True):
+        assert one == pytest.approx(other, abs=0.02) and one != other
+    with pytest.raises(UnknownNameError, match="float23"):
+        load_scorer(tmp_path / "siglip", dtype="float23")
 
 
 def test_a_retriever_scores_but_does_not_embed():

@@ -115,6 +115,14 @@ def export_scorer(folder: Path, loaded: LoadedScorer, *, shard_bytes: int = SHAR
         write_shards(partial, _published(loaded, family), shard_bytes)
 
 
+def is_scorer(folder: Path) -> bool:
+    """Whether a folder holds a published model that compares pictures with texts."""
+    recover_folder(folder)
+    return (folder / CONFIG).is_file() and (
+        find_scorer_family(read_settings(folder / CONFIG)) is not None
+    )
+
+
 def _family_in(folder: Path) -> PublishedScorer:
     recover_folder(folder)
     if not folder.is_dir():

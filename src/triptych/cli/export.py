@@ -33,6 +33,7 @@ def export(
         export_model,
         open_model,
     )
+    from triptych.checkpoint.scorers import export_scorer, import_scorer, is_scorer
     from triptych.errors import UsageError
     from triptych.tasks import find_model
 
@@ -44,8 +45,11 @@ def export(
     if adapter is not None and out.resolve() == adapter.resolve():
         raise UsageError(f"--out {out} is the adapter itself; name another folder")
     read = None if adapter is None else read_adapter(adapter)
-    loaded = open_model(source)
-    export_model(out, loaded if read is None else merge_adapter(loaded, read), to)
+    if read is None and is_scorer(source):
+        export_scorer(out, import_scorer(source))
+    else:
+        loaded = open_model(source)
+        export_model(out, loaded if read is None else merge_adapter(loaded, read), to)
     sizes = {path.name: path.stat().st_size for path in sorted(out.iterdir())}
     if as_json:
         print(json.dumps({"folder": str(out), "file_bytes": sizes}))

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from triptych.cli.decoding import DtypeOption, OfflineOption
+
 if TYPE_CHECKING:
     from triptych.tasks import Comparison
 
@@ -15,7 +17,11 @@ def score(
     pictures_and_texts: Annotated[
         list[str], typer.Argument(help="One or more pictures, then one or more texts in quotes.")
     ],
-    model: Annotated[str, typer.Option(help="Folder of a CLIP, SigLIP or BLIP-2 retriever.")],
+    model: Annotated[
+        str, typer.Option(help="Folder or name on the Hub of a CLIP, SigLIP or BLIP-2 retriever.")
+    ],
+    dtype: DtypeOption = "float32",
+    offline: OfflineOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON line a picture.")] = False,
 ) -> None:
     """Score how well each text fits each picture."""
@@ -24,7 +30,7 @@ def score(
     from triptych.tasks import load_scorer
 
     pictures, texts = divide(pictures_and_texts)
-    compared = load_scorer(model).score(pictures, texts)
+    compared = load_scorer(model, dtype=dtype, offline=offline).score(pictures, texts)
     if as_json:
         for picture, found in zip(pictures, compared.as_dicts(), strict=True):
             print(json.dumps({"picture": str(picture), **found}))

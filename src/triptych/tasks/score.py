@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from triptych.checkpoint.precision import find_dtype
 from triptych.checkpoint.scorers import LoadedScorer, import_scorer
 from triptych.errors import UsageError
 from triptych.fusion.dual import DualEncoder
@@ -103,15 +104,21 @@ class Scorer:
         return self.model
 
 
-def load_scorer(name: str | Path) -> Scorer:
-    """Load a model that compares pictures with texts, by its folder.
+def load_scorer(name: str | Path, *, dtype: str = "float32", offline: bool = False) -> Scorer:
+    """Load a model that compares pictures with texts, by its folder or its name on the Hub.
+
+    Args:
+        name: A folder, or like `owner/name@revision`.
+        dtype: What it computes in: `float32`, `bfloat16` or `float16`.
+        offline: Read the Hub's local cache only.
 
     Raises:
-        UnknownNameError: there is no such folder.
+        UnknownNameError: there is no such folder, name or kind of number.
         UsageError: it holds a model that does not compare pictures with texts.
-        CheckpointError: it is incomplete or torn.
+        CheckpointError: it is incomplete or torn, or cannot be fetched.
     """
-    return Scorer(import_scorer(find_model(name)))
+    kind = find_dtype(dtype)
+    return Scorer(import_scorer(find_model(name, offline=offline), dtype=kind))
 
 
 def _rows(numbers: Float[Tensor, "image text"]) -> tuple[tuple[float, ...], ...]:
