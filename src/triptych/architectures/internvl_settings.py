@@ -110,7 +110,7 @@ def read_settings(
     tied = whole.over(tie_word_embeddings=text.over(tie_word_embeddings=True).flag(TIED)).flag(TIED)
     model = VLMConfig(
         vision=vision,
-        connector=PixelShuffleConfig(factor=_read_factor(whole)),
+        connector=PixelShuffleConfig(factor=read_factor(whole)),
         language=read_language(text, tied=tied),
     )
     return model, read_tiling(pictures, vision)
@@ -169,8 +169,12 @@ def _as_run(model: VLMConfig) -> VLMConfig:
     return as_run(replace(model, vision=vision))
 
 
-def _read_factor(whole: Section) -> int:
-    """Side of a folded neighbourhood: one over the published ratio."""
+def read_factor(whole: Section) -> int:
+    """Side of a folded neighbourhood: one over the published ratio.
+
+    Raises:
+        ConfigError: it is no whole number.
+    """
     factor = round(1 / whole.number("downsample_ratio"))
     whole.one_of("downsample_ratio", 1 / max(1, factor))
     return factor

@@ -21,6 +21,7 @@ from triptych.architectures.blip2_family import BLIP2_FAMILY
 from triptych.architectures.git_family import GIT_FAMILY
 from triptych.architectures.idefics3_family import IDEFICS3_FAMILY
 from triptych.architectures.idefics_family import IDEFICS_FAMILY
+from triptych.architectures.internvl_chat_family import INTERNVL_CHAT_FAMILY
 from triptych.architectures.internvl_family import INTERNVL_FAMILY
 from triptych.architectures.kosmos2_family import KOSMOS2_FAMILY
 from triptych.architectures.llava_family import LLAVA_FAMILY
@@ -72,6 +73,7 @@ FAMILIES = (
     LLAVA_NEXT_FAMILY,
     IDEFICS3_FAMILY,
     INTERNVL_FAMILY,
+    INTERNVL_CHAT_FAMILY,
     PALIGEMMA_FAMILY,
     KOSMOS2_FAMILY,
 )
