@@ -56,6 +56,22 @@ def test_matrices_of_blocks_are_muons_and_no_others() -> None:
     )
 
 
+def test_matrices_move_faster_than_the_rest_by_the_boost_and_only_with_muon() -> None:
+    run = tiny_run()
+    freeze(run.model, CONFIG.learning_rates)
+
+    def rates(optimizer: str) -> dict[bool, set[float]]:
+        groups = build_optimizer(
+            run.model, replace(CONFIG, optimizer=optimizer, matrix_boost=4.0)
+        ).param_groups
+        return {
+            kind: {g["peak"] for g in groups if g["is_matrix"] == kind} for kind in (True, False)
+        }
+
+    assert rates("muon")[True] == {4 * rate for rate in rates("muon")[False]}
+    assert rates("adamw")[True] == rates("adamw")[False]
+
+
 def test_a_stopped_run_with_muon_in_bfloat16_goes_on_exactly(tmp_path: Path) -> None:
     config = replace(CONFIG, optimizer="muon", precision="bfloat16", schedule="constant")
 
