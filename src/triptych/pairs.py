@@ -136,8 +136,8 @@ class PairProcessor:
         Raises:
             TokenError: it is too long, or holds half a surrogate pair.
         """
-        before = "special" if self.begin_ids else "nothing"
-        ids = [*self.begin_ids, *self.tokenizer.encode(text, before=before), *self.end_ids]
+        # Published processors tokenise a text first and put special tokens around it then.
+        ids = [*self.begin_ids, *self.tokenizer.encode(text), *self.end_ids]
         if len(ids) > self.config.max_tokens:
             raise TokenError(
                 f"the text {text[:40]!r}... takes {len(ids)} tokens, this model reads "

@@ -28,6 +28,20 @@ def test_vectors_multiply_to_the_similarities():
     torch.testing.assert_close(products, torch.tensor(compared.similarities))
 
 
+@pytest.mark.parametrize("name", ["clip_debug", "blip2_itm_debug"])
+def test_pictures_in_several_batches_are_those_in_one(name):
+    scoring = Scorer(scorer(name))
+    pictures = [picture(n) for n in range(5)]
+    whole = scoring.score(pictures, ["a", "a red circle"])
+    parts = scoring.score(pictures, ["a", "a red circle"], batch_size=2)
+    for one, other in zip(whole.similarities, parts.similarities, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+    for one, other in zip(whole.probabilities, parts.probabilities, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+    with pytest.raises(UsageError, match="no picture"):
+        scoring.score([], ["a"])
+
+
 def test_a_folder_is_loaded_by_its_name(tmp_path):
     export_scorer(tmp_path / "clip", scorer("clip_debug"))
     again = load_scorer(tmp_path / "clip").score(PICTURES, ["a", "b"])

@@ -1,7 +1,4 @@
-"""SigLIP as a published family: `SiglipModel`, its settings both ways, and how others load it.
-
-SigLIP 2 at fixed sizes has the same layout and another tokenizer, which its own file describes.
-"""
+"""SigLIP as a published family: `SiglipModel`, its settings both ways, and how others load it."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -2,7 +2,7 @@
 
 from triptych.architectures.published_family import PublishedFamily
 from triptych.checkpoint.model_folder import LoadedModel
-from triptych.fusion.vlm import VLMConfig
+from triptych.fusion.vlm import PANELS, VLMConfig
 from triptych.media import NativeResizeConfig, PicturePolicy, TilingConfig
 
 _CARD = """\
@@ -21,7 +21,7 @@ layout.
 
 | | |
 | --- | --- |
-| parameters | {total:,}: vision {vision:,}, connector {connector:,}, language {language:,} |
+| parameters | {total:,}: {panels} |
 | stored as | {dtype} |
 | vocabulary | {num_tokens:,} tokens, {num_special} of them special; {num_rows:,} rows |
 | pictures | {pictures} |
@@ -56,15 +56,15 @@ def model_card(loaded: LoadedModel, family: PublishedFamily) -> str:
     language = loaded.model.language
     panels = {
         panel: sum(each.numel() for each in getattr(loaded.model, panel).parameters())
-        for panel in ("vision", "connector", "language")
+        for panel in PANELS
     }
     pictures, visual_tokens = _about_pictures(architecture.processor.resize, architecture.model)
     return _CARD.format(
         name=architecture.name,
         title=family.title,
         model_type=family.model_types[0],
-        **panels,
         total=sum(panels.values()),
+        panels=", ".join(f"{panel} {count:,}" for panel, count in panels.items() if count),
         dtype=str(language.dtype).removeprefix("torch."),
         num_tokens=tokenizer.vocab_size,
         num_special=len(tokenizer.special_tokens),

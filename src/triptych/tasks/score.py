@@ -5,7 +5,7 @@ scorer.score(["dog.jpg"], ["a dog", "a cat"]).probabilities     # [[0.97, 0.03]]
 scorer.embed_texts(["a dog"])                                   # unit vectors, for a search
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from triptych.checkpoint.precision import find_dtype
 from triptych.checkpoint.scorers import LoadedScorer, import_scorer
 from triptych.errors import UsageError
 from triptych.fusion.dual import DualEncoder
+from triptych.fusion.pairs import PairInputs
 from triptych.tasks.finding import find_model
 
 
@@ -59,31 +60,43 @@ class Scorer:
         self.processor = loaded.processor
 
     @torch.no_grad()
-    def score(self, pictures: Sequence[object], texts: Sequence[str]) -> Comparison:
-        """Every picture against every text.
+    def score(
+        self, pictures: Sequence[object], texts: Sequence[str], *, batch_size: int = 32
+    ) -> Comparison:
+        """Every picture against every text; so many pictures are opened and held at a time.
 
         Raises:
             UsageError: there is no picture or no text.
             MediaError: a picture cannot be opened.
             TokenError: a text is longer than the model reads.
         """
-        scores = self.model.score(self.processor.encode(pictures, texts))
+        token_ids, token_mask = self.processor.encode_texts(texts)
+        scores = [
+            self.model.score(PairInputs(pixels=pixels, token_ids=token_ids, token_mask=token_mask))
+            for pixels in self._batches(pictures, batch_size)
+        ]
         compete = isinstance(self.model, DualEncoder) and (
             self.model.config.fusion.meaning == "softmax"
         )
         return Comparison(
-            tuple(texts), _rows(scores.similarities), _rows(scores.probabilities), compete
+            tuple(texts),
+            _rows(torch.cat([each.similarities for each in scores])),
+            _rows(torch.cat([each.probabilities for each in scores])),
+            compete,
         )
 
     @torch.no_grad()
-    def embed_pictures(self, pictures: Sequence[object]) -> Float[Tensor, "image shared_dim"]:
+    def embed_pictures(
+        self, pictures: Sequence[object], *, batch_size: int = 32
+    ) -> Float[Tensor, "image shared_dim"]:
         """Unit vectors; their products with those of texts are cosines.
 
         Raises:
             UsageError: there is none, or the model has no one vector for a picture.
             MediaError: one cannot be opened.
         """
-        return self._dual().embed_images(self.processor.encode_pictures(pictures))
+        dual = self._dual()
+        return torch.cat([dual.embed_images(each) for each in self._batches(pictures, batch_size)])
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "text shared_dim"]:
@@ -94,6 +107,11 @@ class Scorer:
             TokenError: one is longer than the model reads.
         """
         return self._dual().embed_texts(self.processor.encode_texts(texts)[0])
+
+    def _batches(self, pictures: Sequence[object], batch_size: int) -> Iterator[Tensor]:
+        """Pixels of some pictures after those of others; none is refused as by the processor."""
+        for start in range(0, max(1, len(pictures)), batch_size):
+            yield self.processor.encode_pictures(pictures[start : start + batch_size])
 
     def _dual(self) -> DualEncoder:
         if not isinstance(self.model, DualEncoder):
