@@ -106,7 +106,7 @@ def test_token_ids_and_pixels_are_those_of_transformers(pair, messages):
 def test_conversations_drawn_at_random_have_the_token_ids_of_transformers(pair):
     _, ours, theirs = pair
     drawn = random.Random(0)
-    for _ in range(12):
+    for _ in range(24):
         check_inputs(ours, theirs, conversation(drawn))
 
 

@@ -1,6 +1,7 @@
 """LLaVA-NeXT between transformers and us: numbers, folders, token ids and pixels."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,19 @@ def test_the_reference_comes_back_from_our_export(pair):
 @pytest.mark.parametrize("messages", CONVERSATIONS)
 def test_token_ids_and_pixels_are_those_of_transformers(pair, messages):
     _, ours, theirs = pair
+    check_inputs(ours, theirs, messages)
+
+
+def test_conversations_drawn_at_random_have_the_token_ids_of_transformers(pair):
+    from tests.parity.test_idefics3_layout import conversation
+
+    _, ours, theirs = pair
+    drawn = random.Random(0)
+    for _ in range(24):
+        check_inputs(ours, theirs, conversation(drawn, foreign="<|im_end|>"))
+
+
+def check_inputs(ours: LoadedModel, theirs: Theirs, messages: list[Any]) -> None:
     sample = ours.processor.encode(messages, add_generation_prompt=True)
     given = theirs.inputs(messages)
     assert sample.token_ids == given["input_ids"][0].tolist()
