@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from triptych.errors import ConfigError, ShapeError
-from triptych.language import DecoderConfig, LearnedPositionsConfig, RotaryConfig
+from triptych.language import (
+    DecoderConfig,
+    LearnedPositionsConfig,
+    RotaryConfig,
+    SinusoidalConfig,
+    TextPositionsConfig,
+)
 from triptych.nn.masks import causal_mask, padding_mask, prefix_mask
 
 LLAMA = DecoderConfig(
@@ -28,6 +34,27 @@ FAMILIES = {
         out_bias=True,
         mlp_bias=True,
         positions=LearnedPositionsConfig(max_positions=16, offset=2),
+    ),
+    "gemma": replace(
+        LLAMA, norm="rms_offset", activation="gelu_tanh", scale_embeddings=True, tied=True
+    ),
+    "git": replace(
+        LLAMA,
+        norm="layer",
+        norm_last=True,
+        gated_mlp=False,
+        mlp_bias=True,
+        positions=TextPositionsConfig(max_positions=16),
+        head_bias=True,
+    ),
+    "kosmos2": replace(
+        LLAMA,
+        norm="layer",
+        inner_norm=True,
+        gated_mlp=False,
+        positions=SinusoidalConfig(),
+        scale_embeddings=True,
+        tied=True,
     ),
 }
 
@@ -64,7 +91,8 @@ def random_ids(batch, num_tokens):
 def read(decoder, token_ids, position_ids=None, **options):
     if position_ids is None:
         position_ids = counting(*token_ids.shape)
-    return decoder(decoder.embed(token_ids), position_ids=position_ids, **options)
+    embeddings = decoder.embed(token_ids, position_ids)
+    return decoder(embeddings, position_ids=position_ids, **options)
 
 
 @pytest.mark.parametrize("chunks", [[8], [1] * 8, [5, 1, 1, 1], [2, 3, 3]], ids=str)
@@ -211,12 +239,11 @@ def test_what_hangs_between_blocks_is_asked_before_each(decoder):
 def test_gradients_reach_every_parameter_and_the_embeddings():
     for config in FAMILIES.values():
         decoder = build(config).train()
-        embeddings = decoder.embed(random_ids(2, 6)).detach().requires_grad_()
+        embeddings = decoder.embed(random_ids(2, 6), counting(2, 6))
+        embeddings.retain_grad()
         hidden = decoder(embeddings, position_ids=counting(2, 6))
         decoder.head(hidden).logsumexp(-1).square().sum().backward()
         for name, tensor in [("embeddings", embeddings), *decoder.named_parameters()]:
-            if name == "embedding.weight" and not config.tied:
-                continue
             assert tensor.grad is not None and tensor.grad.abs().sum() > 0, name
 
 
@@ -366,8 +393,8 @@ def test_everything_builds_and_runs_on_the_meta_device(family):
         decoder = FAMILIES[family].build()
         token_ids = torch.zeros(2, 5, dtype=torch.long)
         cache = decoder.allocate_cache(2, 8)
-        hidden = decoder(decoder.embed(token_ids), position_ids=token_ids, cache=cache)
-        step = decoder(decoder.embed(token_ids), position_ids=token_ids, cache=cache)
+        hidden = read(decoder, token_ids, token_ids, cache=cache)
+        step = read(decoder, token_ids, token_ids, cache=cache)
     assert decoder.head(hidden).shape == (2, 5, 50) and step.is_meta
 
 
@@ -395,3 +422,68 @@ def test_positions_that_make_no_sense_are_refused():
         RotaryConfig(theta=1.0)
     with pytest.raises(ConfigError, match="max_positions"):
         LearnedPositionsConfig(max_positions=0)
+
+
+# -- Gemma, GIT, Kosmos-2 --------------------------------------------------------------------------
+
+
+def test_scaled_embeddings_are_the_table_times_the_root_of_the_width():
+    decoder, ids = build(FAMILIES["gemma"]), random_ids(1, 4)
+    torch.testing.assert_close(decoder.embed(ids), decoder.embedding.weight[ids] * 24**0.5)
+    half = decoder.to(torch.bfloat16)
+    root = torch.tensor(24**0.5).bfloat16()  # rounded first, as the published model was trained
+    assert torch.equal(half.embed(ids), half.embedding.weight[ids] * root)
+
+
+def test_fresh_norms_around_one_start_at_zero():
+    decoder = FAMILIES["gemma"].build()
+    assert torch.equal(decoder.norm.weight, torch.zeros(24))
+    assert decoder.blocks[0].norm_1.weight.abs().max() == 0
+
+
+@torch.no_grad()
+def test_positions_of_text_alone_are_added_before_pictures_stand_beside_it():
+    decoder, ids = build(FAMILIES["git"]), random_ids(1, 3)
+    summed = decoder.embedding.weight[ids] + decoder.position_embedding.weight[[0, 1, 2]]
+    torch.testing.assert_close(decoder.embed(ids, counting(1, 3)), decoder.embedding_norm(summed))
+    embeddings = torch.randn(1, 3, 24)
+    shifted = decoder(embeddings, position_ids=counting(1, 3, start=5))
+    torch.testing.assert_close(decoder(embeddings, position_ids=counting(1, 3)), shifted)
+    with pytest.raises(ShapeError, match="give position_ids"):
+        decoder.embed(ids)
+    with pytest.raises(ShapeError, match="position 16 is beyond the 16 positions"):
+        decoder.embed(ids, counting(1, 3, start=14))
+
+
+@torch.no_grad()
+def test_a_head_with_a_bias_adds_it():
+    decoder = build(FAMILIES["git"])
+    assert torch.equal(decoder.head(torch.zeros(1, 1, 24))[0, 0], decoder.lm_head.bias)
+
+
+def test_norms_inside_of_branches_are_as_wide_as_what_they_see():
+    block = FAMILIES["kosmos2"].build().blocks[0]
+    assert block.attention.inner_norm.normalized_shape == (32,)  # 4 heads of 8
+    assert block.mlp.inner_norm.normalized_shape == (40,)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tied": True, "head_bias": True}, "no head_bias"),
+        ({"inner_norm": True}, "inner_norm needs gated_mlp=False"),
+        ({"dim": 25, "positions": SinusoidalConfig()}, "an even dim, got 25"),
+    ],
+)
+def test_flags_that_exclude_each_other_are_refused(change, message):
+    with pytest.raises(ConfigError, match=message):
+        replace(LLAMA, **change)
+
+
+def test_places_that_make_no_sense_are_refused():
+    with pytest.raises(ConfigError, match="max_positions must be at least 1"):
+        TextPositionsConfig(max_positions=0)
+    with pytest.raises(ConfigError, match="offset must be at least 0"):
+        SinusoidalConfig(offset=-1)
+    with pytest.raises(ConfigError, match="tokens_per_second must be above 0"):
+        RotaryConfig(tokens_per_second=2.0)

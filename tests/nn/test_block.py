@@ -52,3 +52,10 @@ def test_a_context_goes_to_attention():
     middle = hidden + block.attention(block.norm_1(hidden), context=context)
     expected = middle + block.mlp(block.norm_2(middle))
     torch.testing.assert_close(block(hidden, context=context), expected)
+
+
+def test_norms_that_come_last_normalise_each_sum():
+    block, hidden = build(norm_last=True), torch.randn(2, 5, 8)
+    middle = block.norm_1(hidden + block.attention(hidden, is_causal=True))
+    expected = block.norm_2(middle + block.mlp(middle))
+    torch.testing.assert_close(block(hidden, is_causal=True), expected)

@@ -9,6 +9,7 @@ from triptych.nn.masks import (
     causal_mask,
     document_mask,
     last_image_mask,
+    mutual_mask,
     padding_mask,
     prefix_mask,
     window_mask,
@@ -69,3 +70,9 @@ def test_a_token_sees_only_the_latest_image_at_or_before_it():
     mask = last_image_mask(torch.tensor([[0, 1, 1, 2], [0, 0, 0, 0]]), 2, 2)
     assert drawn(mask, 0) == ["0000", "1100", "1100", "0011"]
     assert drawn(mask, 1) == ["0000"] * 4
+
+
+def test_mutual_tokens_see_each_other_and_nobody_else_by_that():
+    is_mutual = torch.tensor([[False, True, True, False]])
+    assert drawn(mutual_mask(is_mutual)) == ["0000", "0110", "0110", "0000"]
+    assert drawn(mutual_mask(is_mutual) | causal_mask(4, 4)) == ["1000", "1110", "1110", "1111"]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from triptych.nn.norm import RMSNorm, make_norm
+from triptych.nn.norm import OffsetRMSNorm, RMSNorm, make_norm
 
 
 def test_rms_norm_divides_by_the_root_mean_square():
@@ -19,7 +19,16 @@ def test_eps_stands_under_the_root():
     torch.testing.assert_close(norm(torch.tensor([0.5])), torch.tensor([0.5]))
 
 
-@pytest.mark.parametrize("kind", ["rms", "layer"])
+def test_an_offset_norm_scales_by_one_more_than_its_weights():
+    plain, offset = RMSNorm(4), OffsetRMSNorm(4)
+    x = torch.randn(2, 4)
+    torch.testing.assert_close(offset(x), plain(x))  # fresh ones scale by one
+    offset.weight.data = torch.tensor([0.0, 1.0, -1.0, 0.5])
+    plain.weight.data = torch.tensor([1.0, 2.0, 0.0, 1.5])
+    torch.testing.assert_close(offset(x), plain(x))
+
+
+@pytest.mark.parametrize("kind", ["rms", "rms_offset", "layer"])
 def test_norms_are_computed_in_float32(kind):
     # The squares of these overflow float16 and their sum loses most digits in bfloat16.
     norm = make_norm(kind, 512, 1e-6)
@@ -33,6 +42,7 @@ def test_norms_are_computed_in_float32(kind):
 
 
 def test_make_norm_makes_the_kind_named():
-    assert isinstance(make_norm("rms", 4, 1e-5), RMSNorm)
+    assert type(make_norm("rms", 4, 1e-5)) is RMSNorm
+    assert isinstance(make_norm("rms_offset", 4, 1e-5), OffsetRMSNorm)
     layer = make_norm("layer", 4, 1e-5)
     assert isinstance(layer, torch.nn.LayerNorm) and layer.eps == 1e-5

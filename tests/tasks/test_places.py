@@ -99,3 +99,13 @@ def test_a_model_that_writes_no_places_says_so():
 
 def test_whatever_a_real_model_says_about_places_is_a_list(qwen):
     assert isinstance(qwen.locate(PICTURE, "star"), list)
+
+
+def test_boxes_in_pixels_are_those_of_the_picture_as_the_model_saw_it(monkeypatch):
+    debug = subject("qwen2_5_vl_debug")
+    assistant = Assistant(LoadedModel(debug.architecture, debug.model, debug.processor))
+    seen = debug.processor.encode_image(PICTURE)
+    assert (seen.width, seen.height) == (128, 64)
+    say(monkeypatch, '[{"bbox_2d": [32, 16, 64, 64], "label": "red circle"}]')
+    [found] = assistant.locate(PICTURE, "the red circle")
+    assert found == Located(Box(50.0, 25.0, 100.0, 100.0), "red circle")

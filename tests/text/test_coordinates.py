@@ -6,7 +6,14 @@ import pytest
 
 from triptych.errors import ConfigError, ShapeError, TokenError
 from triptych.geometry import Box, Point
-from triptych.text import Located, PixelsConfig, Segment, ThousandthsConfig, located
+from triptych.text import (
+    CellsConfig,
+    Located,
+    PixelsConfig,
+    Segment,
+    ThousandthsConfig,
+    located,
+)
 
 FORMAT = ThousandthsConfig()
 LABEL, LABEL_END = "<|object_ref_start|>", "<|object_ref_end|>"
@@ -223,3 +230,79 @@ def test_json_of_models_is_read_leniently(said, places):
 def test_keys_in_json_are_needed():
     with pytest.raises(ConfigError, match="need a key"):
         PixelsConfig(box_key="")
+
+
+# -- cells of a grid -------------------------------------------------------------------------------
+
+CELLS = CellsConfig()
+
+
+def test_a_box_on_a_grid_drawn():
+    # The example of Kosmos-2: 195 is row 6, column 3; 911 is row 28, column 15.
+    assert CELLS.write(Located(box(10, 40, 50, 180), "a cat"), 100, 200) == (
+        Segment("<phrase> ", True),
+        Segment("a cat", False),
+        Segment("</phrase>", True),
+        Segment("<object><patch_index_0195><patch_index_0911></object>", True),
+    )
+    said = "<phrase> a cat</phrase><object><patch_index_0195><patch_index_0911></object>"
+    assert CELLS.read(said, 320, 320) == [Located(box(35, 65, 155, 285), "a cat")]
+
+
+def test_boxes_in_one_row_or_column_reach_to_its_edges():
+    four = CellsConfig(side=4, cell="<c{}>")
+    assert four.read("<object><c5><c5></object>", 40, 40) == [Located(box(10, 10, 20, 20))]
+    assert four.read("<object><c4><c6></object>", 40, 40) == [Located(box(0, 10, 30, 20))]
+    assert four.read("<object><c1><c13></object>", 40, 40) == [Located(box(10, 0, 20, 40))]
+    assert four.read("<object><c0><c5></object>", 40, 40) == [Located(box(5, 5, 15, 15))]
+
+
+def test_points_edges_and_the_outside_have_a_cell():
+    four = CellsConfig(side=4, cell="<c{}>")
+
+    def cells(place: Box | Point) -> str:
+        return four.write(Located(place), 40, 40)[0].text
+
+    assert cells(point(25, 5)) == "<object><c2><c2></object>"
+    assert cells(point(40, 40)) == "<object><c15><c15></object>"
+    assert cells(box(-5, -5, 99, 99)) == "<object><c0><c15></object>"
+    assert cells(box(10, 10, 10, 10)) == "<object><c5><c5></object>"
+
+
+def test_a_box_on_a_grid_is_found_again_within_a_cell():
+    draw = random.Random(0)
+    for _ in range(200):
+        width, height = draw.randint(1, 2000), draw.randint(1, 2000)
+        left, right = sorted(draw.uniform(0, width) for _ in "12")
+        top, bottom = sorted(draw.uniform(0, height) for _ in "12")
+        said = CELLS.write(Located(box(left, top, right, bottom)), width, height)[0].text
+        [found] = CELLS.read(said, width, height)
+        for mine, given in zip((found.place.left, found.place.right), (left, right), strict=True):
+            assert mine == pytest.approx(given, abs=1.001 * width / 32)
+        for mine, given in zip((found.place.top, found.place.bottom), (top, bottom), strict=True):
+            assert mine == pytest.approx(given, abs=1.001 * height / 32)
+
+
+@pytest.mark.parametrize(
+    ("said", "labels"),
+    [
+        (
+            "<object><patch_index_0000><patch_index_0033></delimiter_of_multi_objects/>"
+            "<patch_index_0001><patch_index_0034></object>",
+            ["", ""],
+        ),
+        ("<phrase>a</phrase> is <object><patch_index_0000><patch_index_0033></object>", [""]),
+        ("<object><patch_index_0000></object>", []),
+        ("<object><patch_index_0000><patch_index_9999></object>", []),
+        ("<object>" * 5000, []),
+        ("<phrase>" * 5000 + "</phrase>" * 5000, []),
+    ],
+)
+def test_cells_of_models_are_read_leniently(said, labels):
+    assert [each.label for each in CELLS.read(said, 100, 100)] == labels
+
+
+def test_cells_without_their_tokens_are_refused():
+    with pytest.raises(ConfigError, match="five different tokens"):
+        CellsConfig(box_start="</object>")
+    assert len(CellsConfig(side=4).special_tokens) == 5 + 16

@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from triptych.engines import Engine
+from triptych.engines import Engine, NativeEngine
 from triptych.engines.places import FORMATS
 from triptych.errors import UsageError
 from triptych.generate import GenerationOptions
+from triptych.media import Picture
 from triptych.processor import ask_about
 from triptych.tasks.responding import Responder
 from triptych.text import Located
@@ -42,7 +43,8 @@ def find_places(
         found = spoken.read(reply.spelled or reply.text, transform)
     elif own is not None:
         reply = responder.reply(ask_about([opened], question), options)
-        found = own.read(reply.spelled, opened.width, opened.height)
+        seen = _seen_size(responder.engine, opened)
+        found = own.read(reply.spelled, opened.width, opened.height, seen)
     else:
         raise _no_places(responder.engine)
     return [Located(each.place, each.label or wanted) for each in found]
@@ -51,6 +53,15 @@ def find_places(
 def usual_prompt(responder: Responder, kind: Literal["box", "point"], trained: str) -> str:
     """What to ask for places: as `trained`, or in the model's words where it has no tokens."""
     return trained if responder.places is None else responder.places.question(kind)
+
+
+def _seen_size(engine: Engine, picture: Picture) -> tuple[int, int] | None:
+    """Width and height in which the model sees a picture, where it is this package that resizes."""
+    if not isinstance(engine, NativeEngine):
+        return None
+    resize = engine.loaded.processor.config.resize
+    height, width = resize.target_size(picture.height, picture.width)
+    return width, height
 
 
 def _no_places(engine: Engine) -> UsageError:

@@ -4,17 +4,13 @@ What people write and what controls a model are kept apart from here on: `Tokeni
 no special tokens, and `ChatTemplate.pieces` writes them only where the template does.
 """
 
-from triptych.text.coordinates import (
-    CellsConfig,
-    CoordinateFormat,
-    Located,
-    PixelsConfig,
-    ThousandthsConfig,
-    located,
-)
+from triptych.text.cells import CellsConfig
+from triptych.text.coordinates import CoordinateFormat, ThousandthsConfig
+from triptych.text.located import Located, located
 from triptych.text.marks import Segment
 from triptych.text.messages import Message, Part, check_messages
 from triptych.text.pieces import ImagePiece, Piece, TextPiece
+from triptych.text.pixels import PixelsConfig
 from triptych.text.streaming import StreamDecoder
 from triptych.text.template import ChatTemplate
 from triptych.text.templates import (
