@@ -7,10 +7,9 @@ from typing import Any
 
 import tokenizers
 from tests.checkpoint.published_llava import randomise
-from tests.laws.debug_models import tokenizer_for
 from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
 
-from triptych.architectures.blip2 import TEMPLATE
+from triptych.architectures import debug_tokenizer
 from triptych.text import Tokenizer
 
 LINE_END = "\u010a"
@@ -36,7 +35,7 @@ QFORMER = {
 @cache
 def opt_tokenizer() -> Tokenizer:
     """As published: `</s>` in front of every text."""
-    return tokenizer_for(TEMPLATE).framed(("</s>",), ())
+    return debug_tokenizer(("</s>", "<image>")).framed(("</s>",), ())
 
 
 def bert_tokenizer() -> Tokenizer:
