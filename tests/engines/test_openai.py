@@ -108,6 +108,16 @@ def test_pictures_are_reduced_to_as_many_pixels_as_one_allows():
     assert sizes == [(100, 50), (30, 20)]
 
 
+@pytest.mark.parametrize(("most", "size"), [(None, (40, 20)), (200, (20, 10)), (5000, (40, 20))])
+def test_a_picture_may_have_a_budget_of_its_own(most, size):
+    part = {"type": "image", "image": picture(0, 100, 200), "max_pixels": 800}
+    with serving(says(completion("hi"))) as scripted:
+        messages = [{"role": "user", "content": [part]}]
+        engine(scripted, max_pixels=most).answer([messages], GREEDY)
+        [sent] = scripted.asked[0].body["messages"][0]["content"]
+    assert open_image(sent["image_url"]["url"]).rgb.size == size
+
+
 def test_a_clip_is_sent_as_its_frames():
     frames = [picture(number, 32, 48) for number in range(8)]
     with serving(says(completion("up"))) as scripted:
@@ -198,6 +208,13 @@ def test_other_refusals_are_told_and_nothing_is_tried_forever(said):
         assert len(scripted.asked) <= 2
 
 
+def test_only_a_refused_request_is_made_again_without_the_field():
+    with serving(says({"error": "no such path, logprobs or not"}, 404)) as scripted:
+        with pytest.raises(EngineError, match="has no such model or address"):
+            engine(scripted).answer([HELLO], GREEDY)
+        assert len(scripted.asked) == 1
+
+
 # -- hearing -------------------------------------------------------------------------------------
 
 
@@ -219,6 +236,7 @@ def test_a_streamed_answer_says_the_same():
         chunk(" there", logprobs=[-0.25]),
         chunk(None, "stop"),
         event({"choices": [], "usage": USAGE}),
+        event({"choices": [], "usage": None}),
     )
     with serving(streams(first, *parts, DONE)) as scripted:
         pieces, reply = taken(engine(scripted).stream(HELLO, GREEDY))

@@ -77,6 +77,11 @@ def test_a_label_is_read_where_one_is_marked(text, label):
     assert read(THOUSANDTHS, text) == [Located(BOX, label)]
 
 
+def test_a_label_ends_where_other_words_begin():
+    text = "<ref>cat</ref><box>[[0,0,1,1]]</box><box>[[2,2,3,3]]</box> and there [4,4,5,5]"
+    assert [each.label for each in read(THOUSANDTHS, text)] == ["cat", "cat", ""]
+
+
 @pytest.mark.parametrize(
     ("text", "count"),
     [
