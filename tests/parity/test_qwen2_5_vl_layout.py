@@ -1,12 +1,14 @@
 """Qwen2.5-VL between transformers and us: numbers, folders, token ids, and where clips differ."""
 
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tests.laws.debug_models import clip, picture, watch
+from tests.parity.conversations import random_conversation
 from tests.parity.families import qwen2_5_vl as family
 from tests.parity.families.qwen2_vl import CLIPS, SEVERAL
 from tests.parity.round_trip import check_round_trip, exported
@@ -58,6 +60,44 @@ def test_token_ids_are_those_of_transformers(pair, messages):
     _, ours, theirs = pair
     sample = ours.processor.encode(messages, add_generation_prompt=True)
     assert sample.token_ids == theirs.inputs(messages)["input_ids"][0].tolist()
+
+
+@pytest.mark.parametrize("messages", [*family.CLIPS, *CLIPS])
+def test_token_ids_of_clips_are_those_of_the_chat_template(pair, messages):
+    _, ours, theirs = pair
+    sample = ours.processor.encode(messages, add_generation_prompt=True)
+    text = theirs.tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=False
+    )
+    counts = iter(span.num_slots for span in sample.spans)
+    expanded = "".join(
+        piece * next(counts) if piece.endswith("_pad|>") else piece
+        for piece in re.split(r"(<\|(?:image|video)_pad\|>)", text)
+    )
+    ids = theirs.tokenizer(expanded, add_special_tokens=False).input_ids
+    assert sample.token_ids == ids
+
+
+@pytest.mark.parametrize("start", range(0, 200, 50))
+def test_token_ids_of_random_conversations_are_those_of_transformers(pair, start):
+    _, ours, theirs = pair
+    for seed in range(start, start + 50):
+        messages = random_conversation(seed)
+        sample = ours.processor.encode(messages, add_generation_prompt=True)
+        assert sample.token_ids == theirs.inputs(messages)["input_ids"][0].tolist(), seed
+
+
+def test_no_spelling_of_a_person_becomes_a_slot(pair):
+    _, ours, _ = pair
+    special = ours.processor.tokenizer.special_tokens
+    for seed in range(50):
+        messages = random_conversation(seed, [*special, "<|image_pad", "|>", "<|"])
+        sample = ours.processor.encode(messages, add_generation_prompt=True)
+        num_slots = sum(span.num_slots for span in sample.spans)
+        assert sample.token_ids.count(ours.processor.image_id) == num_slots
+        assert sample.token_ids.count(ours.processor.video_id) == 0
+        turns = len(messages) + 1 + (messages[0]["role"] != "system")
+        assert sample.token_ids.count(special["<|im_start|>"]) == turns
 
 
 def test_sizes_are_those_of_the_reference():

@@ -13,6 +13,8 @@ from einops import rearrange
 from PIL import Image
 from tests.checkpoint.published import loaded, small, small_architecture, specials_last, untied
 from tests.laws.debug_models import picture
+from tests.parity.families import qwen2_vl as family
+from tests.parity.round_trip import check_round_trip, exported
 from torch import Tensor, nn
 
 from triptych.checkpoint import files
@@ -92,6 +94,22 @@ def pair(request, tmp_path_factory) -> tuple[LoadedModel, Theirs]:
     folder = tmp_path_factory.mktemp("hf") / "small"
     export_model(folder, ours, shard_bytes=150_000)
     return ours, Theirs(folder)
+
+
+def test_all_rows_of_the_table_are_met():
+    rows = family.rows()
+    assert len(rows) == 3 and all(row.is_met() for row in rows), rows
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_reference_comes_back_from_our_export(tmp_path, tied):
+    given = family.reference(12, tied=tied)
+    family.save(tmp_path / "theirs", given)
+    ours, folder = exported(tmp_path)
+    samples = [ours.processor.encode(each, add_generation_prompt=True) for each in family.CLIPS]
+    inputs = family.given_to(ours)(ours.processor.collate(samples, pad="left"))
+    after = Theirs(folder).model
+    check_round_trip(given, after, inputs, num_tensors=60, unread=("max_window_layers",))
 
 
 @pytest.mark.parametrize("messages", CONVERSATIONS)
