@@ -97,7 +97,7 @@ def test_a_server_says_what_the_native_engine_says_streaming_and_not(native, ser
     whole = served.ask(pictures, QUESTION, GREEDY)
     streamed = served.stream(pictures, QUESTION, GREEDY)
     pieces = list(streamed)
-    assert len(pieces) > 4
+    assert len(pieces) > 1
     assert whole.text == "".join(pieces).strip() == ours.text
     for told in (whole, streamed.reply):
         assert told.ended == ours.ended

@@ -70,7 +70,7 @@ def test_a_streamed_answer_is_the_answer(foreign):
         pieces = list(streamed)
         assert "".join(pieces) == streamed.reply.text
         assert streamed.reply.text.strip() == foreign.ask([picture(0)], QUESTION, options).text
-        assert len(pieces) > 4 or options is BEAMS
+        assert len(pieces) > 2 or options is BEAMS
 
 
 def test_a_stop_text_ends_it(native, foreign):
@@ -81,12 +81,21 @@ def test_a_stop_text_ends_it(native, foreign):
     assert theirs.num_answer_tokens == ours.num_answer_tokens
 
 
-def test_a_stream_that_is_left_stops_generating(foreign):
-    options = GenerationOptions(max_new_tokens=400)
-    streamed = foreign.stream([picture(0)], QUESTION, options)
+def test_a_stream_that_is_left_stops_generating(foreign, monkeypatch):
+    lengths: list[int] = []
+    generate = foreign.engine.model.generate
+
+    def watched(**inputs: object) -> object:
+        sequences = generate(**inputs)
+        lengths.append(sequences.shape[1] - inputs["input_ids"].shape[1])
+        return sequences
+
+    monkeypatch.setattr(foreign.engine.model, "generate", watched)
+    streamed = foreign.stream([picture(0)], QUESTION, GenerationOptions(max_new_tokens=300))
     next(streamed)
-    streamed.close()  # waits for the thread; 400 tokens would take longer than all of this file
+    streamed.close()  # waits for the thread
     assert streamed.reply is None
+    assert len(lengths) == 1 and lengths[0] < 300
 
 
 def test_a_conversation_goes_on(native, foreign):
