@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from tests.checkpoint.parts import write_vision
 from tests.laws.debug_models import answered, picture
 from tests.parity.families import paligemma as family
 from tests.parity.families.paligemma import ONE_PICTURE, SEVERAL
@@ -14,7 +15,9 @@ from tests.parity.measuring import greedy_of
 from tests.parity.round_trip import check_round_trip, exported
 from tests.parity.rows import TOLERANCE
 
-from triptych.checkpoint.layouts import import_model
+from triptych.checkpoint import files
+from triptych.checkpoint.building import build_from_parts
+from triptych.checkpoint.layouts import export_model, import_model
 from triptych.checkpoint.model_folder import LoadedModel
 from triptych.checkpoint.parts import load_language
 from triptych.errors import CheckpointError, ConfigError, TokenError
@@ -136,9 +139,6 @@ def test_questions_that_differ_cannot_share_a_prompt_that_is_read_both_ways(pair
 
 
 def test_names_of_every_version_are_read(tmp_path):
-    from triptych.checkpoint import files
-    from triptych.checkpoint.layouts import export_model
-
     family.save(tmp_path / "saved", family.reference(1))
     ours = import_model(tmp_path / "saved")
     export_model(tmp_path / "hub", ours)
@@ -210,3 +210,31 @@ def test_several_pictures_stand_in_front(pair):
     sample = ours.processor.encode(SEVERAL[0], add_generation_prompt=True)
     assert [span.start for span in sample.spans] == [0, 25]
     assert sample.num_mutual == len(sample.token_ids)
+
+
+@torch.no_grad()
+def test_a_model_built_on_gemma_says_the_same_there(tmp_path):
+    config = transformers.GemmaConfig(
+        vocab_size=330,
+        hidden_size=48,
+        intermediate_size=80,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=1,
+        head_dim=16,
+        bos_token_id=family.tokenizer().special("<bos>"),
+        eos_token_id=family.tokenizer().special("<eos>"),
+        max_position_embeddings=512,
+    )
+    family.randomise(transformers.GemmaForCausalLM(config), 3).save_pretrained(tmp_path / "gemma")
+    family.tokenizer().save(tmp_path / "gemma" / "tokenizer.json")
+    write_vision(tmp_path / "clip")
+    ours = build_from_parts(tmp_path / "clip", "mlp", tmp_path / "gemma", name="new")
+    export_model(tmp_path / "hf", ours)
+    theirs = transformers.LlavaForConditionalGeneration.from_pretrained(
+        tmp_path / "hf", attn_implementation="eager"
+    ).eval()
+    inputs = ours.processor.collate([ours.processor.encode(ask_about([PHOTO], "what is it?"))])
+    others = theirs(input_ids=inputs.token_ids, pixel_values=torch.stack(list(inputs.images)))
+    assert others.logits.std() > 0.1
+    assert (ours.model(inputs) - others.logits).abs().max() <= TOLERANCE

@@ -120,7 +120,7 @@ def multimodal_positions(
     This is the rule of the paper (section 2.1) and of transformers 4. transformers 5.23 and 5.24 go
     on from p + max(rows, cols) and forget the frames, so that after a video longer than it is wide
     the text repeats positions the video already used; we depart from them there. In Qwen2.5-VL that
-    concerns most clips, because their frames are two positions and more apart.
+    concerns all but short clips, because their slices are two positions and more apart.
 
     Raises:
         ShapeError: a block overlaps the one before it or does not fit in the sequence.
