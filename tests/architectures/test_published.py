@@ -185,7 +185,7 @@ def test_sizes_in_every_form_are_read(changes, expected):
         ({"projector_hidden_act": "tanh"}, "projector_hidden_act is 'tanh'"),
         ({"multimodal_projector_bias": False}, "multimodal_projector_bias is False"),
         ({"vision_config": {"model_type": "pixtral"}}, "model_type is 'pixtral'"),
-        ({"text_config": {"model_type": "gemma"}}, "model_type is 'gemma'; supported for language"),
+        ({"text_config": {"model_type": "phi"}}, "model_type is 'phi'; supported for language"),
         ({"vision_config": {**CLIP_L_336, "patch_size": [14, 7]}}, "the side of a square"),
     ],
 )

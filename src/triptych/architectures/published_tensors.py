@@ -77,7 +77,7 @@ class PanelNames:
     """What our list of blocks is called."""
 
     step: int = 1
-    """How far the indexes of our blocks are apart; those of the published ones follow each other."""
+    """How far the indexes of our blocks are apart; those published follow each other."""
 
     has_frames: bool = False
     """Whether the kernel of the patches has an axis of frames even where that is one."""
