@@ -70,6 +70,13 @@ def test_a_picture_becomes_the_published_number_of_tokens(height, width, count):
     assert AnyResConfig().num_tokens_of_tiles(PATCHES, tiles) == count
 
 
+@pytest.mark.parametrize(("height", "width"), [(396, 704), (704, 396), (792, 1408)])
+def test_rounding_to_seven_digits_saves_a_row_on_either_side(height, width):
+    # 396 * (48 / 704) is 26.999999999999996.
+    rows, cols = unpadded(PATCHES, LLAVA_NEXT.tiles(height, width))
+    assert sorted((len(rows), len(cols))) == [28, 48]
+
+
 @pytest.mark.parametrize(("height", "width"), [(50, 100), (100, 50), (1, 500), (75, 100), (9, 9)])
 def test_there_are_as_many_tokens_as_promised(height, width):
     torch.manual_seed(0)
@@ -106,7 +113,8 @@ def test_counts_and_crops_are_transformers():
     from transformers import LlavaNextProcessor
     from transformers.models.llava_next.modeling_llava_next import unpad_image
 
-    for index, (height, width) in enumerate(random_sizes()):
+    sizes = [(396, 704), (704, 396), (748, 352), (352, 748), *random_sizes()]
+    for index, (height, width) in enumerate(sizes):
         tiles = LLAVA_NEXT.tiles(height, width)
         rows, cols = unpadded(PATCHES, tiles)
         features, new_lines = LlavaNextProcessor._get_unpadded_features(

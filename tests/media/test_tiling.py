@@ -134,6 +134,11 @@ def test_llava_next_takes_the_published_canvas(height, width, canvas):
     assert LLAVA_NEXT.target_size(height, width) == canvas
 
 
+def test_of_canvases_that_show_as_much_the_smallest_is_taken_and_then_the_first():
+    canvases = ((16, 16), (8, 16), (16, 8))
+    assert CanvasTilingConfig(tile_size=8, canvases=canvases).target_size(4, 8) == (8, 16)
+
+
 @pytest.mark.parametrize(
     ("width", "height", "cols", "rows", "num_tiles"),
     [
