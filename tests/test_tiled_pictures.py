@@ -6,12 +6,15 @@ import pytest
 import torch
 from tests.laws.debug_models import answered, clip, picture, subject, watch
 
-from triptych.errors import ConfigError, ShapeError, TokenError
+from triptych.checkpoint.layouts import export_model, import_model
+from triptych.checkpoint.model_folder import LoadedModel, load_model, save_model
+from triptych.errors import ConfigError, DataError, ShapeError, TokenError
 from triptych.fusion.splice import splice
+from triptych.geometry import Box
 from triptych.inputs import ImageSpan
 from triptych.media import Clip
 from triptych.processor import Processor, ask_about
-from triptych.text import ThousandthsConfig
+from triptych.text import PixelsConfig, ThousandthsConfig
 
 TILED = ["internvl_debug", "llava_next_debug", "smolvlm_debug"]
 every_tiled = pytest.mark.parametrize("name", TILED)
@@ -106,6 +109,23 @@ def _ends(branches: list[int]) -> list[int]:
     return [max(i for i, b in enumerate(branches) if b == branch) for branch in (1, 2)]
 
 
+def test_boxes_in_pixels_are_those_of_all_tiles_together():
+    debug = subject("internvl_debug")
+    config = replace(debug.processor.config, coordinates=PixelsConfig())
+    processor = Processor(config, debug.architecture.model, debug.processor.tokenizer)
+    seen_height, seen_width = config.resize.target_size(20, 40)
+    assert (seen_height, seen_width) == (32, 64)
+    content = [
+        {"type": "image", "image": picture(0, 20, 40)},
+        {"type": "box", "box": [10, 5, 40, 20], "label": "cat"},
+    ]
+    ids = processor.encode([{"role": "user", "content": content}]).token_ids
+    written = '{"bbox_2d": [16, 8, 64, 32], "label": "cat"}'
+    assert written in processor.tokenizer.decode(ids)
+    [found] = processor.read_places(written, 40, 20)
+    assert found.place == Box(10.0, 5.0, 40.0, 20.0)
+
+
 def test_boxes_are_told_in_shares_of_the_whole_picture():
     debug = subject("llava_next_debug")
     config = replace(debug.processor.config, coordinates=ThousandthsConfig())
@@ -148,3 +168,39 @@ def test_another_budget_of_pixels_is_refused(name):
             debug.processor.tokenizer,
             max_pixels=100_000,
         )
+
+
+@every_tiled
+@torch.no_grad()
+def test_a_model_comes_back_from_a_folder_of_either_kind(tmp_path, name):
+    debug = subject(name)
+    loaded = LoadedModel(debug.architecture, debug.model, debug.processor)
+    export_model(tmp_path / "hf", loaded)
+    save_model(tmp_path / "own", debug.architecture, debug.model, debug.processor.tokenizer)
+    prompt = debug.prompt(ask_about([picture(0, 40, 60), picture(1, 20, 90)], "what is it?"))
+    expected = debug.model(debug.processor.collate([prompt]))
+    for again in (import_model(tmp_path / "hf"), load_model(tmp_path / "own")):
+        assert again.architecture.processor.resize == debug.architecture.processor.resize
+        assert again.architecture.processor.tile_text == debug.architecture.processor.tile_text
+        sample = again.processor.encode(
+            ask_about([picture(0, 40, 60), picture(1, 20, 90)], "what is it?"),
+            add_generation_prompt=True,
+        )
+        assert sample.token_ids == prompt.token_ids
+        assert torch.equal(again.model(again.processor.collate([sample])), expected)
+    card = (tmp_path / "hf" / "README.md").read_text()
+    tiles = debug.processor.config.resize.tiles(768, 1024)
+    assert "cut into tiles of 32 x 32 pixels, with one that shows the whole" in card
+    assert f"for 1024 x 768 pixels, which are {tiles.num_tiles} tiles" in card
+
+
+def test_features_of_tiles_are_not_kept_on_disk(tmp_path):
+    from PIL import Image
+
+    from triptych.train.features import build_features
+
+    debug = subject("smolvlm_debug")
+    path = tmp_path / "cat.png"
+    Image.fromarray(picture(0)).save(path)
+    with pytest.raises(DataError, match="does not cut pictures"):
+        build_features(tmp_path, debug.model, debug.processor, {"cat": path})

@@ -272,6 +272,9 @@ class Processor:
             )
         width, height = image.original_width, image.original_height
         seen = image.width, image.height
+        if image.tiles is not None:  # the whole that all tiles of the grid show
+            seen_height, seen_width = self.config.resize.target_size(height, width)
+            seen = seen_width, seen_height
         return self.config.coordinates.write(located(part), width, height, seen)
 
     def _images(

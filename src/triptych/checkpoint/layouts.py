@@ -2,7 +2,8 @@
 
     hf    the published Hugging Face layout of the same family, which transformers, vLLM and SGLang
           load: Qwen2-VL and Qwen2.5-VL (llama.cpp too), LLaVA and LLaVA-NeXT with CLIP or
-          SigLIP and a Llama, Mistral or Qwen2
+          SigLIP and a Llama, Mistral or Qwen2, Idefics3 (also SmolVLM), InternVL, and others that
+          FAMILIES names
 
     config.json  generation_config.json  preprocessor_config.json  model*.safetensors
     tokenizer.json  tokenizer_config.json  chat_template.jinja  README.md
