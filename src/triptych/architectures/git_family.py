@@ -141,7 +141,7 @@ def _parts(architecture: Architecture) -> _Parts | None:
 
 
 def _read(files: PublishedFiles, name: str) -> Architecture:
-    model = _read_model(files.config, files.pixels)
+    model = read_model(files.config, files.pixels)
     whole = Section("config.json", files.config).over(**_DEFAULTS)
     generation = Section("generation_config.json", files.generation)
     has_ends = files.generation.get("eos_token_id") is not None
@@ -162,7 +162,12 @@ def _read(files: PublishedFiles, name: str) -> Architecture:
     return replace(family, name=name, model=model, processor=processor)
 
 
-def _read_model(config: Settings, pixels: Settings) -> VLMConfig:
+def read_model(config: Settings, pixels: Settings) -> VLMConfig:
+    """The model that `config.json` and `preprocessor_config.json` describe.
+
+    Raises:
+        ConfigError: a setting is missing, malformed or not supported; names its key and value.
+    """
     whole = Section("config.json", config).over(**_DEFAULTS)
     whole.require(model_type=KIND, quantization_config=None, tie_word_embeddings=False)
     # A learned vector for each frame of a video: another model than this one.
@@ -220,7 +225,7 @@ def _write(architecture: Architecture, tokenizer: Tokenizer, dtype: str) -> Mapp
         "vision_config": {**eyes, "model_type": "git_vision_model"},
     }
     pixels = {**write_resize(processor.resize, parts.vision), "processor_class": "GitProcessor"}
-    told, found = (_as_run(each) for each in (architecture.model, _read_model(config, pixels)))
+    told, found = (_as_run(each) for each in (architecture.model, read_model(config, pixels)))
     check_equal(TITLE, "model", told, found)
     read_back = read_resize(Section("preprocessor_config.json", pixels))
     check_equal(TITLE, "processor.resize", processor.resize, read_back)

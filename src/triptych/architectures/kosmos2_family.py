@@ -141,7 +141,7 @@ def _parts(architecture: Architecture) -> _Parts | None:
 
 
 def _read(files: PublishedFiles, name: str) -> Architecture:
-    model = _read_model(files.config, files.pixels)
+    model = read_model(files.config, files.pixels)
     text = Section("config.json", files.config).section("text_config").over(**_TEXT_DEFAULTS)
     generation = Section("generation_config.json", files.generation)
     has_ends = files.generation.get("eos_token_id") is not None
@@ -180,7 +180,12 @@ def _read_resize(pixels: Section) -> PicturePolicy:
     return FixedResizeConfig(height=height, width=width, interpolation=resize.interpolation)
 
 
-def _read_model(config: Settings, pixels: Settings) -> VLMConfig:
+def read_model(config: Settings, pixels: Settings) -> VLMConfig:
+    """The model that `config.json` and `preprocessor_config.json` describe.
+
+    Raises:
+        ConfigError: a setting is missing, malformed or not supported; names its key and value.
+    """
     whole = Section("config.json", config).over(latent_query_num=64)
     whole.require(model_type=KIND, quantization_config=None)
     language = _read_decoder(whole.section("text_config").over(**_TEXT_DEFAULTS))
@@ -244,7 +249,7 @@ def _write(architecture: Architecture, tokenizer: Tokenizer, dtype: str) -> Mapp
         **write_resize(processor.resize, parts.vision),
         "processor_class": "Kosmos2Processor",
     }
-    told, found = (_as_run(each) for each in (architecture.model, _read_model(config, pixels)))
+    told, found = (_as_run(each) for each in (architecture.model, read_model(config, pixels)))
     check_equal(TITLE, "model", told, found)
     read_back = _read_resize(Section("preprocessor_config.json", pixels))
     check_equal(TITLE, "processor.resize", processor.resize, read_back)

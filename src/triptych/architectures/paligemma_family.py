@@ -101,7 +101,7 @@ def _parts(architecture: Architecture) -> _Parts | None:
 
 
 def _read(files: PublishedFiles, name: str) -> Architecture:
-    model = _read_model(files.config, files.pixels)
+    model = read_model(files.config, files.pixels)
     whole = Section("config.json", files.config)
     image_token = tokens_of(whole, "image_token_index", files.tokenizer)[0]
     template, max_tokens = read_chat(files, _text_section(whole), image_token)
@@ -115,7 +115,12 @@ def _read(files: PublishedFiles, name: str) -> Architecture:
     return replace(family, name=name, model=model, processor=processor)
 
 
-def _read_model(config: Settings, pixels: Settings) -> VLMConfig:
+def read_model(config: Settings, pixels: Settings) -> VLMConfig:
+    """The model that `config.json` and `preprocessor_config.json` describe.
+
+    Raises:
+        ConfigError: a setting is missing, malformed or not supported; names its key and value.
+    """
     whole = Section("config.json", config).over(tie_word_embeddings=True)
     whole.require(model_type=KIND, quantization_config=None)
     text, colours = _text_section(whole), Section("preprocessor_config.json", pixels)
@@ -169,7 +174,7 @@ def _write(architecture: Architecture, tokenizer: Tokenizer, dtype: str) -> Mapp
         "image_seq_length": _num_tokens(architecture),
         "processor_class": _PROCESSOR_CLASS,
     }
-    check_equal(TITLE, "model", as_run(architecture.model), _read_model(config, pixels))
+    check_equal(TITLE, "model", as_run(architecture.model), read_model(config, pixels))
     read_back = read_resize(Section("preprocessor_config.json", pixels))
     check_equal(TITLE, "processor.resize", processor.resize, read_back)
     tokens = {"image_token": processor.template.image_token}

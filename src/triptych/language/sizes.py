@@ -127,7 +127,7 @@ def _gemma(
         depth=depth,
         num_heads=num_heads,
         num_kv_heads=num_kv_heads,
-        head_dim=256,
+        head_dim=None if dim == 256 * num_heads else 256,
         ffn_dim=ffn_dim,
         norm="rms_offset",
         norm_eps=1e-6,
