@@ -158,6 +158,7 @@ def test_the_largest_tensors_are_read_first_through_short_lived_mappings(folder,
     real = shards.open_tensors
     monkeypatch.setattr(shards, "open_tensors", lambda path: opened.append(path) or real(path))
     monkeypatch.setattr(shards, "MAPPED_BYTES", 100_000)
+    monkeypatch.setattr(shards, "LEAST_BYTES", 1_000)
     sizes = [tensor.nbytes for _, tensor in stored]
     assert sizes == sorted(sizes, reverse=True)
     assert len(sizes) == len(stored.shapes)

@@ -14,8 +14,8 @@ print(*sorted(heavy & set(sys.modules)))
 """
 
 VERBS = (
-    *("ask", "build", "caption", "chat", "draw", "evaluate", "export"),
-    *("locate", "point", "read", "recipes", "score", "train", "watch", "xray"),
+    *("ask", "build", "caption", "chat", "draw", "evaluate", "export", "fits"),
+    *("locate", "models", "point", "read", "recipes", "score", "train", "watch", "xray"),
 )
 OPTIONS = (
     *("--model", "--max-pixels", "--temperature", "--beams", "--seed", "--max-tokens"),
@@ -56,7 +56,7 @@ def test_every_verb_that_looks_takes_the_same_options(triptych: Command, verb: s
         assert option in shown
     for option in ("--engine", "--url", "--key-variable", "--timeout"):
         assert option in shown
-    assert ("--coordinates" in shown) == (verb in ("locate", "point"))
+    assert ("--coordinates" in shown) == (verb in ("locate", "models", "point"))
     assert "[default: mini]" in shown
 
 

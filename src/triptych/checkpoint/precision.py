@@ -143,7 +143,11 @@ class Filling:
         return {name: tuple(each.shape) for name, each in self._model.state_dict().items()}
 
     def put(self, name: str, tensor: Tensor) -> None:
-        """Take a weight under our name; the tensor itself is not kept."""
+        """Take a weight under our name; the tensor itself is not kept.
+
+        A view of a mapped file is copied even where its dtype is the chosen one: it may begin
+        anywhere in memory, and kernels then round otherwise in the last bits.
+        """
         layer, _, kind = name.rpartition(".")
         if kind != "weight" or layer not in self._bits:
             self._state[name] = tensor.to(self._dtype, copy=True)

@@ -19,6 +19,9 @@ SHARD_BYTES = 5_000_000_000
 MAPPED_BYTES = 64_000_000
 """What is read through one mapping of a file before it is mapped anew."""
 
+LEAST_BYTES = 1_000_000
+"""What the smallest tensor counts: the kernel maps its surroundings with it."""
+
 FLOATS = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -68,7 +71,7 @@ class StoredTensors:
         num_bytes = 0
         for name in sorted(self._names[path], key=self._nbytes, reverse=True):
             run.append(name)
-            num_bytes += self._nbytes(name)
+            num_bytes += max(self._nbytes(name), LEAST_BYTES)
             if num_bytes >= MAPPED_BYTES:
                 yield run
                 run, num_bytes = [], 0

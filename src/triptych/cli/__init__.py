@@ -19,7 +19,9 @@ from triptych.cli import (
     draw,
     evaluate,
     export,
+    fits,
     locate,
+    models,
     point,
     read,
     recipes,
@@ -49,7 +51,9 @@ app.command("chat", short_help="Talk about pictures, turn by turn.")(chat.chat)
 app.command("draw", short_help="Draw pictures whose every answer is known.")(draw.draw)
 app.command("evaluate", short_help="Score a model, with intervals and controls.")(evaluate.evaluate)
 app.command("export", short_help="Write a model for other engines.")(export.export)
+app.command("fits", short_help="Foresee the memory a model takes.")(fits.fits)
 app.command("locate", short_help="Find things in a picture, as boxes.")(locate.locate)
+app.command("models", short_help="List models: what can be run.")(models.models)
 app.command("point", short_help="Find things in a picture, as points.")(point.point)
 app.command("read", short_help="Read a document into JSON.")(read.read)
 app.command("recipes", short_help="List what can be trained, with every setting.")(recipes.recipes)

@@ -1,6 +1,7 @@
 """Where the parameters are: counted on the meta device, so a 72B model takes no memory."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -32,15 +33,22 @@ def anatomy(config: VLMConfig | ScorerConfig) -> Anatomy:
     """Count the parameters of a model that is described but not built."""
     if isinstance(config, VLMConfig):
         return count_parameters(build_on_meta(config))
-    with torch.device("meta"), _Unfilled():
+    with without_weights():
         return count_parameters(config.build())
 
 
 @lru_cache(maxsize=1)
 def build_on_meta(config: VLMConfig) -> VLM:
     """The model with shapes but no weights, in evaluation mode; the last one is kept."""
-    with torch.device("meta"), _Unfilled():
+    with without_weights():
         return config.build().eval()
+
+
+@contextmanager
+def without_weights() -> Generator[None]:
+    """Modules built inside have shapes but no weights."""
+    with torch.device("meta"), _Unfilled():
+        yield
 
 
 class _Unfilled(TorchFunctionMode):
