@@ -81,7 +81,7 @@ def tokenizer_for(template: ChatTemplate) -> Tokenizer:
     for known in (QWEN2_VL_SPECIALS, SMOLVLM_SPECIALS, INTERNVL_SPECIALS):
         if set(needed) - {""} <= set(known):
             return debug_tokenizer(known)
-    if set(needed) <= set(KOSMOS2_SPECIALS):
+    if "</image>" in template.source:
         return debug_tokenizer((*KOSMOS2_SPECIALS, *CellsConfig(side=4).special_tokens[5:]))
     if AROUND in template.source:
         return debug_tokenizer(IDEFICS_SPECIALS)
