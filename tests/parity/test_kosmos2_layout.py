@@ -104,6 +104,12 @@ CONVERSATIONS = [
         None,
     ),
     (
+        [{**ask_about([PHOTO], "the cat")[0], "grounded": True}],
+        "<grounding> the cat",
+        None,
+    ),
+    ([{**ask_about([], "a cat")[0], "grounded": True}], "<grounding> a cat", None),
+    (
         [{"role": "user", "content": [{"type": "image", "image": PHOTO}, BOX]}],
         "<phrase> a cat</phrase>",
         [(11 / 110, 14 / 70, 55 / 110, 63 / 70)],

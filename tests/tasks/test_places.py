@@ -109,3 +109,15 @@ def test_boxes_in_pixels_are_those_of_the_picture_as_the_model_saw_it(monkeypatc
     say(monkeypatch, '[{"bbox_2d": [32, 16, 64, 64], "label": "red circle"}]')
     [found] = assistant.locate(PICTURE, "the red circle")
     assert found == Located(Box(50.0, 25.0, 100.0, 100.0), "red circle")
+
+
+def test_a_model_that_must_be_told_so_is_asked_for_places(monkeypatch):
+    debug = subject("kosmos2_debug")
+    assistant = Assistant(LoadedModel(debug.architecture, debug.model, debug.processor))
+    cells = "<object><patch_index_0000><patch_index_0005></object>"
+    saying = say(monkeypatch, f"<phrase> a cat</phrase>{cells}", "no", "a cat")
+    [found] = assistant.locate(PICTURE, "the cat")
+    assert found == Located(Box(25.0, 12.5, 75.0, 37.5), "a cat")
+    assert "</image> <grounding> Locate the cat." in saying.prompts[0]
+    assistant.ask([PICTURE], "what is it?")
+    assert "<grounding>" not in saying.prompts[1]

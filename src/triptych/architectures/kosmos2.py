@@ -10,7 +10,8 @@ The decoder has a LayerNorm in front of every branch and another inside of it (b
 attention, and between the feed-forward layers), fixed sines and cosines as positions, counted from
 2, and its embeddings are multiplied by the root of its width, those of pictures too. The head is
 the embedding table. A box is two tokens: the cells of its upper left and lower right corners on a
-grid of 32 x 32 laid over the picture.
+grid of 32 x 32 laid over the picture. `<grounding>` asks for the boxes of everything that the text
+names: here a message does with `"grounded": True`.
 
              vision         connector     language         all parameters
              303,179,776    19,015,680    1,342,289,920    1,664,485,376

@@ -42,7 +42,8 @@ def find_places(
         reply = responder.reply(ask_about([shown], question), options)
         found = spoken.read(reply.spelled or reply.text, transform)
     elif own is not None:
-        reply = responder.reply(ask_about([opened], question), options)
+        messages = [{**each, **own.message_keys} for each in ask_about([opened], question)]
+        reply = responder.reply(messages, options)
         seen = _seen_size(responder.engine, opened)
         found = own.read(reply.spelled, opened.width, opened.height, seen)
     else:

@@ -5,6 +5,7 @@ Kosmos-2, section 2.1: https://arxiv.org/abs/2306.14824
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from triptych.errors import ConfigError
@@ -51,6 +52,11 @@ class CellsConfig:
         """What the tokenizer must know."""
         marks = (self.label_start, self.label_end, self.box_start, self.box_end, self.divider)
         return (*marks, *(self.cell.format(index) for index in range(self.side**2)))
+
+    @property
+    def message_keys(self) -> Mapping[str, bool]:
+        """What a message that asks for places says besides its text: that it does."""
+        return {"grounded": True}
 
     def write(
         self, located: Located, width: int, height: int, seen: Size | None = None

@@ -14,7 +14,7 @@ Kosmos-2, section 2.1: https://arxiv.org/abs/2306.14824
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -51,6 +51,11 @@ class ThousandthsConfig:
     def special_tokens(self) -> tuple[str, ...]:
         """What the tokenizer must know."""
         return self.label_start, self.label_end, self.box_start, self.box_end
+
+    @property
+    def message_keys(self) -> Mapping[str, bool]:
+        """What a message that asks for places says besides its text: nothing."""
+        return {}
 
     def write(
         self, located: Located, width: int, height: int, seen: Size | None = None
@@ -104,7 +109,7 @@ class ThousandthsConfig:
 
 
 CoordinateFormat: TypeAlias = ThousandthsConfig | PixelsConfig | CellsConfig
-"""Every way of writing places there is. Each has `write`, `read` and `special_tokens`."""
+"""Every way of writing places there is, with `write`, `read`, `special_tokens`, `message_keys`."""
 
 
 def _thousandths(pixels: float, side: int) -> int:

@@ -41,6 +41,11 @@ class PixelsConfig:
         """None: it is text throughout."""
         return ()
 
+    @property
+    def message_keys(self) -> Mapping[str, bool]:
+        """What a message that asks for places says besides its text: nothing."""
+        return {}
+
     def write(
         self, located: Located, width: int, height: int, seen: Size | None = None
     ) -> tuple[Segment, ...]:

@@ -290,6 +290,9 @@ KOSMOS2 = ChatTemplate(
 {%- if seen.pictures or not loop.first -%}
 {{ " " }}
 {%- endif -%}
+{%- if message.grounded -%}
+{{ "<grounding> " }}
+{%- endif -%}
 {%- if message.content is string -%}
 {{ message.content | trim }}
 {%- else -%}
@@ -306,7 +309,8 @@ KOSMOS2 = ChatTemplate(
     image_token="<unk>",
     bos_token="<s>",
 )
-"""A beginning, all pictures between their marks, then the texts, divided by spaces; no roles. What
+"""A beginning, all pictures between their marks, then the texts, divided by spaces; no roles. A
+message with `"grounded": True` asks for the places of all things that the answer names. What
 stands for a visual token has no token of its own: the published processor takes any, we `<unk>`."""
 
 _NO_ROLES = (
