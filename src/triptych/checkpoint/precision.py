@@ -134,6 +134,7 @@ class Filling:
         self._bits = quantised_layers(self._model, quantize)
         if self._bits:
             check_int8()
+        self._workspace = torch.empty(self._largest(), dtype=torch.int8)
         self._quantised: dict[str, QuantisedLinear | Int8Table] = {}
         self._state: dict[str, Tensor] = {}
 
@@ -141,6 +142,13 @@ class Filling:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The names and shapes of all weights it takes."""
         return {name: tuple(each.shape) for name, each in self._model.state_dict().items()}
+
+    def _largest(self) -> int:
+        """Numbers of the largest layer that is quantised."""
+        layers = (self._model.get_submodule(name) for name in self._bits if name != TABLE)
+        return max(
+            (each.weight.numel() for each in layers if isinstance(each, nn.Linear)), default=0
+        )
 
     def put(self, name: str, tensor: Tensor) -> None:
         """Take a weight under our name; the tensor itself is not kept.
@@ -154,7 +162,7 @@ class Filling:
         elif layer == TABLE:
             self._quantised[layer] = Int8Table(tensor, self._dtype)
         else:
-            self._quantised[layer] = quantise_linear(tensor, self._bits[layer])
+            self._quantised[layer] = quantise_linear(tensor, self._bits[layer], self._workspace)
 
     def finish(self) -> VLM:
         """The model, in evaluation mode; every weight must have been put."""

@@ -16,7 +16,7 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARD_BYTES = 5_000_000_000
 """Largest file of weights by custom; a single larger tensor gets a file of its own."""
 
-MAPPED_BYTES = 64_000_000
+MAPPED_BYTES = 32_000_000
 """What is read through one mapping of a file before it is mapped anew."""
 
 LEAST_BYTES = 1_000_000

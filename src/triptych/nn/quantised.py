@@ -46,8 +46,15 @@ _TINY = 1e-12
 class Int8Linear(nn.Module):
     """A linear layer in eight bits."""
 
-    def __init__(self, weight: Float[Tensor, "out_dim in_dim"]) -> None:
+    def __init__(
+        self,
+        weight: Float[Tensor, "out_dim in_dim"],
+        workspace: Int8[Tensor, " number"] | None = None,
+    ) -> None:
         """Quantise a weight, which is not kept; `bias` may be given one later.
+
+        `workspace`, of a number a weight or more, takes the levels until they are packed: making
+        many layers then leaves no holes in memory.
 
         Raises:
             UsageError: this CPU has no instructions for it.
@@ -55,7 +62,7 @@ class Int8Linear(nn.Module):
         super().__init__()
         check_int8()
         self.out_dim, self.in_dim = weight.shape
-        levels, self.scale = to_int8(weight)
+        levels, self.scale = to_int8(weight, workspace)
         self._packed: Tensor = torch.ops.onednn.qlinear_prepack(levels, None)
         self._zeros = torch.zeros(self.out_dim, dtype=torch.int32)
         self.bias: nn.Parameter | None = None
@@ -170,7 +177,11 @@ QuantisedLinear: TypeAlias = Int8Linear | Int4Linear
 """A linear layer in fewer bits."""
 
 
-def quantise_linear(weight: Float[Tensor, "out_dim in_dim"], bits: Bits) -> QuantisedLinear:
+def quantise_linear(
+    weight: Float[Tensor, "out_dim in_dim"],
+    bits: Bits,
+    workspace: Int8[Tensor, " number"] | None = None,
+) -> QuantisedLinear:
     """A linear layer of that weight; in eight bits where the shape does not fit four.
 
     Raises:
@@ -178,7 +189,7 @@ def quantise_linear(weight: Float[Tensor, "out_dim in_dim"], bits: Bits) -> Quan
     """
     if bits == "int4" and fits_int4(*weight.shape):
         return Int4Linear(weight)
-    return Int8Linear(weight)
+    return Int8Linear(weight, workspace)
 
 
 def fits_int4(out_dim: int, in_dim: int) -> bool:
@@ -187,10 +198,15 @@ def fits_int4(out_dim: int, in_dim: int) -> bool:
 
 
 def to_int8(
-    weight: Float[Tensor, "out_dim in_dim"],
+    weight: Float[Tensor, "out_dim in_dim"], workspace: Int8[Tensor, " number"] | None = None
 ) -> tuple[Int8[Tensor, "out_dim in_dim"], Float[Tensor, " out_dim"]]:
-    """Levels of a weight and the scale of each output: the largest becomes 127."""
-    levels = torch.empty(weight.shape, dtype=torch.int8)
+    """Levels of a weight, in the workspace if there is one, and the scale of each output.
+
+    The largest weight of an output becomes 127.
+    """
+    if workspace is None:
+        workspace = torch.empty(weight.numel(), dtype=torch.int8)
+    levels = workspace[: weight.numel()].view(weight.shape)
     scale = torch.empty(len(weight), dtype=torch.float32)
     for rows in _chunks(weight):
         part: Tensor = weight[rows].float()
