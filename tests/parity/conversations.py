@@ -1,7 +1,7 @@
 """Random conversations: turns, system prompts, pictures anywhere, and texts of all kinds."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tests.laws.debug_models import picture
 
@@ -35,3 +35,14 @@ def random_conversation(seed: int, scraps: Sequence[str] = ()) -> list[Message]:
             parts.insert(draw.randint(0, len(parts)), shown)
         messages.append({"role": "user", "content": parts if len(parts) > 1 else text()})
     return messages
+
+
+def written_out(messages: Sequence[Message], between: Callable[[Message, int], str]) -> str:
+    """Its texts, each with what `between` puts in front of it; pictures left out."""
+    written = ""
+    for index, message in enumerate(messages):
+        content = message["content"]
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        said = "".join(part["text"] for part in parts if part["type"] == "text")
+        written += between(message, index) + said
+    return written

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from tests.checkpoint.parts import write_vision
 from tests.laws.debug_models import answered, picture
+from tests.parity.conversations import random_conversation, written_out
 from tests.parity.families import paligemma as family
 from tests.parity.families.paligemma import ONE_PICTURE, SEVERAL
 from tests.parity.measuring import greedy_of
@@ -21,7 +22,7 @@ from triptych.checkpoint.layouts import export_model, import_model
 from triptych.checkpoint.model_folder import LoadedModel
 from triptych.checkpoint.parts import load_language
 from triptych.errors import CheckpointError, ConfigError, TokenError
-from triptych.processor import ask_about
+from triptych.processor import ask_about, image_parts
 
 transformers = pytest.importorskip("transformers")
 
@@ -95,6 +96,22 @@ def test_token_ids_and_pixels_are_those_of_transformers(
     assert sample.token_ids == given["input_ids"][0]
     for image, pixels in zip(sample.images, given["pixel_values"], strict=True):
         assert (image.pixels - torch.tensor(pixels)).abs().max() <= 1e-6
+
+
+def test_token_ids_of_random_conversations_are_those_of_transformers(pair, processor):
+    _, ours, _ = pair
+    num_compared = 0
+    for seed in range(300):
+        messages = random_conversation(seed)
+        pictures = [Image.fromarray(part["image"]) for part in image_parts(messages)]
+        if not pictures or any(each["role"] == "assistant" for each in messages):
+            continue  # no picture is refused there, an answer in between has no published form
+        body = written_out(messages, lambda _, index: "\n" if index else "")
+        given = processor(images=[pictures], text=["<image>" * len(pictures) + body])
+        sample = ours.processor.encode(messages, add_generation_prompt=True)
+        assert sample.token_ids == given["input_ids"][0], seed
+        num_compared += 1
+    assert num_compared > 50
 
 
 def test_a_text_alone_is_what_stands_behind_the_pictures(pair, processor):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from triptych.checkpoint.layouts import import_model
 from triptych.checkpoint.model_folder import LoadedModel
-from triptych.inputs import ModelInputs
+from triptych.inputs import IGNORED, ModelInputs
 from triptych.processor import Message, ask_about
 from triptych.text import PALIGEMMA, Tokenizer
 
@@ -106,13 +106,13 @@ def save(folder: Path, model: Any) -> None:
 
 def given_to(inputs: ModelInputs) -> dict[str, Tensor]:
     """The reference's arguments; all up to the first answer is of the type that sees ahead."""
-    assert inputs.mutual_mask is not None
-    is_suffix = inputs.token_mask & ~inputs.mutual_mask
+    assert inputs.labels is not None
+    is_suffix = (inputs.labels != IGNORED).cumsum(dim=1) > 0
     return {
         "input_ids": inputs.token_ids,
         "attention_mask": inputs.token_mask.long(),
         "pixel_values": torch.stack(list(inputs.images)),
-        "token_type_ids": is_suffix.long(),
+        "token_type_ids": (is_suffix & inputs.token_mask).long(),
     }
 
 
