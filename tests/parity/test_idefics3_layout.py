@@ -187,3 +187,28 @@ def test_clips_need_a_token_of_their_own(tmp_path):
     family.save(tmp_path, family.reference("SmolVLM", factor=2))
     with pytest.raises(TokenError, match="no token for one"):
         import_model(tmp_path).processor.encode(watch(clip(0, 4)))
+
+
+def test_words_that_are_no_special_tokens_are_written_as_text(tmp_path):
+    """As in Idefics3 8B, whose vocabulary knows neither rows and columns nor the whole."""
+    import json
+
+    from triptych.architectures import debug_tokenizer
+
+    specials = ("<|im_start|>", "<|im_end|>", "<fake_token_around_image>", "<image>")
+    tokenizer = debug_tokenizer((*specials, "<end_of_utterance>"))
+    family.save(tmp_path, family.reference())
+    tokenizer.save(tmp_path / "tokenizer.json")
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["image_token_id"] = tokenizer.special("<image>")
+    config["text_config"]["eos_token_id"] = tokenizer.special("<end_of_utterance>")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "generation_config.json").write_text(
+        json.dumps({"eos_token_id": tokenizer.special("<end_of_utterance>")})
+    )
+    (tmp_path / "processor_config.json").write_text(
+        json.dumps({"processor_class": "Idefics3Processor", "image_seq_len": 4})
+    )
+    ours = import_model(tmp_path)
+    for messages in CONVERSATIONS:
+        check_inputs(ours, Theirs(tmp_path), messages)
