@@ -2,7 +2,7 @@
 
 vision      ViT, CLIP (also the vision half of a whole CLIP), SigLIP (likewise), DINOv2,
             InternViT
-language    Llama, SmolLM, Mistral, Qwen2, with their tokenizer
+language    Llama, SmolLM, Mistral, Qwen2, Gemma, with their tokenizer
 
 config.json  model*.safetensors  and of vision  preprocessor_config.json, where there is one
                                  of language    tokenizer.json  generation_config.json

@@ -14,7 +14,8 @@ def build(
         typer.Option(help="A ViT, CLIP, SigLIP, DINOv2 or InternViT: folder, or name on the Hub."),
     ],
     language: Annotated[
-        str, typer.Option(help="A Llama, SmolLM, Mistral or Qwen2: folder, or name on the Hub.")
+        str,
+        typer.Option(help="A Llama, SmolLM, Mistral, Qwen2 or Gemma: folder, or name on the Hub."),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write; an older model in it is replaced.")],
     connector: Annotated[
