@@ -36,7 +36,7 @@ from triptych.connector import PixelShuffleConfig
 from triptych.errors import ConfigError
 from triptych.fusion.vlm import VLMConfig
 from triptych.media import ShapeTilingConfig
-from triptych.text import INTERNVL
+from triptych.text import INTERNVL, internvl_source
 from triptych.vision import ViTConfig
 
 TITLE, CLASS, KIND = "InternVL-Chat", "InternVLChatModel", "internvl_chat"
@@ -127,7 +127,7 @@ def _read(files: PublishedFiles, name: str) -> Architecture:
     whole.one_of("template", *CONVERSATIONS)
     spoken = replace(
         files,
-        template=conversation(whole.word("template")),
+        template=internvl_source(*CONVERSATIONS[whole.word("template")]),
         generation={"eos_token_id": files.tokenizer.special(END)},
     )
     image_token = INTERNVL.image_token
@@ -137,16 +137,6 @@ def _read(files: PublishedFiles, name: str) -> Architecture:
     family = internvl2_1b()
     processor = replace(family.processor, resize=tiling, template=template, max_tokens=max_tokens)
     return replace(family, name=name, model=model, processor=processor)
-
-
-def conversation(name: str) -> str:
-    """The chat template of a conversation that the published code knows by name."""
-    system, behind = CONVERSATIONS[name]
-    opening = f'{{{{ "<|im_start|>system\\n{system}{END}{behind}" }}}}'
-    source = INTERNVL.source.replace(f'"{END}\\n"', f'"{END}{behind}"')
-    start = source.index('{%- for message in messages -%}\n{{ "<|im_start|>')
-    unless = '{%- if messages[0].role != "system" -%}'
-    return f"{source[:start]}{unless}\n{opening}\n{{%- endif -%}}\n{source[start:]}"
 
 
 def _write(*_: object) -> NoReturn:

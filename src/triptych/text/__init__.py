@@ -29,6 +29,7 @@ from triptych.text.templates import (
     SMOLVLM,
     SMOLVLM_SPECIALS,
     VICUNA,
+    internvl_source,
 )
 from triptych.text.tiles import TileTextConfig
 from triptych.text.tokenizer import Tokenizer
@@ -65,5 +66,6 @@ __all__ = [
     "TileTextConfig",
     "Tokenizer",
     "check_messages",
+    "internvl_source",
     "located",
 ]

@@ -157,16 +157,26 @@ INTERNVL_SPECIALS = (
 )
 """Special tokens of InternVL that matter to pictures and turns."""
 
-INTERNVL = ChatTemplate(
-    source=_SAID
-    + """\
+_INTERNVL = """\
 {%- for message in messages -%}
-{{ "<|im_start|>" + message.role + "\\n" + said(message, "\\n") + "<|im_end|>\\n" }}
+{{ "<|im_start|>" + message.role + "\\n" + said(message, "\\n") + "<|im_end|>BEHIND" }}
 {%- endfor -%}
 {%- if add_generation_prompt -%}
 {{ "<|im_start|>assistant\\n" }}
 {%- endif -%}
-""",
+"""
+
+
+def internvl_source(system: str = "", behind: str = "\\n") -> str:
+    """A conversation of InternVL: a system message where there is no other, `behind` each turn."""
+    opening = f'{{{{ "<|im_start|>system\\n{system}<|im_end|>{behind}" }}}}'
+    unless = '{%- if messages[0].role != "system" -%}'
+    beginning = f"{unless}\n{opening}\n{{%- endif -%}}\n" if system else ""
+    return _SAID + beginning + _INTERNVL.replace("BEHIND", behind)
+
+
+INTERNVL = ChatTemplate(
+    source=internvl_source(),
     end_tokens=("<|im_end|>",),
     image_token="<IMG_CONTEXT>",
 )
