@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -403,7 +404,7 @@ def _is_offline() -> bool:
 
 def _first_line(error: Exception) -> str:
     text = next(iter(str(error).strip().splitlines()), "")
-    return text or type(error).__name__
+    return textwrap.shorten(text, 120) or type(error).__name__
 
 
 def _listed(names: Iterable[str], shown: int = 3) -> str:
