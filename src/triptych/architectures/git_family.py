@@ -1,12 +1,5 @@
 """GIT as a published family: its settings both ways, and how others load it.
 
-    ours                         published
-    vision                       git.image_encoder.vision_model
-    connector.projection, norm   git.visual_projection.visual_projection.0, .1
-    language.blocks.N            git.encoder.layer.N
-    language.embedding, ...      git.embeddings
-    language.lm_head             output, with a bias
-
 The published code gets pictures beside the text, not in it: token ids there are ours without the
 slots, and the chat template that is written here leaves pictures out.
 """
@@ -17,6 +10,7 @@ from typing import Any, NamedTuple
 
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.git import git_base
+from triptych.architectures.git_layout import git_tensors, is_skipped
 from triptych.architectures.published import (
     Section,
     as_run,
@@ -35,14 +29,8 @@ from triptych.architectures.published_family import (
     Settings,
 )
 from triptych.architectures.published_pictures import read_resize, write_resize
-from triptych.architectures.published_tensors import (
-    PanelNames,
-    PublishedTensor,
-    published_tensors,
-)
 from triptych.architectures.published_text import standing_alone, tokens_of
 from triptych.architectures.published_vision import CLIP, read_vision, write_clip_or_siglip
-from triptych.architectures.published_vision_names import CLIP_NAMES
 from triptych.connector import LinearConfig
 from triptych.errors import ConfigError
 from triptych.fusion.splice import SpliceConfig
@@ -57,33 +45,6 @@ TITLE, CLASS, KIND = "GIT", "GitForCausalLM", "git"
 
 PAD = "[PAD]"
 """What published tokenizers of the family pad with."""
-
-NAMES = {
-    "vision": CLIP_NAMES.under("git.image_encoder.vision_model."),
-    "connector": PanelNames(
-        outside={
-            "projection": "git.visual_projection.visual_projection.0",
-            "norm": "git.visual_projection.visual_projection.1",
-        }
-    ),
-    "language": PanelNames(
-        outside={
-            "embedding": "git.embeddings.word_embeddings",
-            "position_embedding": "git.embeddings.position_embeddings",
-            "embedding_norm": "git.embeddings.LayerNorm",
-            "lm_head": "output",
-        },
-        stack="git.encoder.layer",
-        in_block={
-            **{f"attention.{part}": f"attention.self.{part}" for part in ("query", "key", "value")},
-            "attention.out": "attention.output.dense",
-            "norm_1": "attention.output.LayerNorm",
-            "mlp.up": "intermediate.dense",
-            "mlp.down": "output.dense",
-            "norm_2": "output.LayerNorm",
-        },
-    ),
-}
 
 _DEFAULTS: dict[str, object] = {
     "vocab_size": 30_522,
@@ -107,16 +68,6 @@ class _Parts(NamedTuple):
     vision: ViTConfig
     language: DecoderConfig
     max_positions: int
-
-
-def git_tensors(config: VLMConfig) -> list[PublishedTensor]:
-    """Every tensor of ours under its published name, in the order of our modules."""
-    return published_tensors(config, NAMES, TITLE)
-
-
-def is_skipped(name: str) -> bool:
-    """Tables that are computed."""
-    return name.endswith(".position_ids")
 
 
 def write_template(template: ChatTemplate) -> str:

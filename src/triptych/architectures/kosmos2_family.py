@@ -1,12 +1,4 @@
-"""Kosmos-2 as a published family: its settings both ways, and how others load it.
-
-ours                               published
-vision                             vision_model.model
-connector.queries, projection      image_to_text_projection.latent_query, dense
-connector.attention                image_to_text_projection.x_attn
-language.blocks.N                  text_model.model.layers.N
-language.embedding, also the head  text_model.model.embed_tokens
-"""
+"""Kosmos-2 as a published family: its settings both ways, and how others load it."""
 
 import math
 from collections.abc import Mapping
@@ -15,6 +7,7 @@ from typing import Any, NamedTuple
 
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.kosmos2 import kosmos2
+from triptych.architectures.kosmos2_layout import is_skipped, kosmos2_tensors
 from triptych.architectures.published import (
     Section,
     as_run,
@@ -34,14 +27,8 @@ from triptych.architectures.published_family import (
     Settings,
 )
 from triptych.architectures.published_pictures import read_resize, write_resize
-from triptych.architectures.published_tensors import (
-    PanelNames,
-    PublishedTensor,
-    published_tensors,
-)
 from triptych.architectures.published_text import opening, tokens_of
 from triptych.architectures.published_vision import CLIP, read_vision, write_clip_or_siglip
-from triptych.architectures.published_vision_names import CLIP_NAMES
 from triptych.connector import LatentQueriesConfig
 from triptych.errors import ConfigError
 from triptych.fusion.vlm import VLMConfig
@@ -53,39 +40,6 @@ from triptych.vision import ViTConfig
 
 TITLE, CLASS, KIND = "Kosmos-2", "Kosmos2ForConditionalGeneration", "kosmos-2"
 """The family, what the published code calls the model, and what its settings call it."""
-
-_ATTENTION = {f"attention.{part}": f"{part[0]}_proj" for part in ("query", "key", "value")}
-NAMES = {
-    "vision": CLIP_NAMES.under("vision_model.model."),
-    "connector": PanelNames(
-        outside={
-            "queries": "image_to_text_projection.latent_query",
-            "projection": "image_to_text_projection.dense",
-            **{
-                ours: f"image_to_text_projection.x_attn.{name}"
-                for ours, name in {**_ATTENTION, "attention.out": "out_proj"}.items()
-            },
-        }
-    ),
-    "language": PanelNames(
-        outside={
-            "embedding": "text_model.model.embed_tokens",
-            "norm": "text_model.model.layer_norm",
-            "lm_head": "text_model.lm_head",
-        },
-        stack="text_model.model.layers",
-        in_block={
-            "norm_1": "self_attn_layer_norm",
-            **{ours: f"self_attn.{name}" for ours, name in _ATTENTION.items()},
-            "attention.inner_norm": "self_attn.inner_attn_ln",
-            "attention.out": "self_attn.out_proj",
-            "norm_2": "final_layer_norm",
-            "mlp.up": "ffn.fc1",
-            "mlp.inner_norm": "ffn.ffn_layernorm",
-            "mlp.down": "ffn.fc2",
-        },
-    ),
-}
 
 _TEXT_DEFAULTS: dict[str, object] = {
     "vocab_size": 65_037,
@@ -117,16 +71,6 @@ class _Parts(NamedTuple):
     vision: ViTConfig
     connector: LatentQueriesConfig
     language: DecoderConfig
-
-
-def kosmos2_tensors(config: VLMConfig) -> list[PublishedTensor]:
-    """Every tensor of ours under its published name, in the order of our modules."""
-    return published_tensors(config, NAMES, TITLE)
-
-
-def is_skipped(name: str) -> bool:
-    """Tables that are computed."""
-    return name.endswith((".position_ids", ".embed_positions.weights"))
 
 
 def _parts(architecture: Architecture) -> _Parts | None:
