@@ -2,10 +2,8 @@
 
 from typing import TypeAlias
 
-from triptych.language.decoder import (
-    Between,
-    Decoder,
-    DecoderConfig,
+from triptych.language.decoder import Between, Decoder, DecoderConfig
+from triptych.language.positions import (
     LearnedPositionsConfig,
     RotaryConfig,
     SinusoidalConfig,

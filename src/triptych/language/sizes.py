@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from triptych.errors import ConfigError
-from triptych.language.decoder import DecoderConfig, LearnedPositionsConfig, RotaryConfig
+from triptych.language.decoder import DecoderConfig
+from triptych.language.positions import LearnedPositionsConfig, RotaryConfig
 
 
 def smollm_360m() -> DecoderConfig:
