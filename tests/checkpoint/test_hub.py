@@ -126,6 +126,14 @@ def test_a_revision_is_pinned(hub, published):
     assert model_folder(f"owner/small@{OTHER}").name == OTHER
     assert hub.asked == []  # a whole commit cannot have changed
     assert set(cached_models()) == {NAME, HubName("owner/small", "v1")}
+    (folder_of_references() / "v1").unlink()
+    assert set(cached_models()) == {NAME, HubName("owner/small", OTHER)}
+
+
+def folder_of_references() -> Path:
+    folder = cached_folder(NAME)
+    assert folder is not None
+    return folder.parent.parent / "refs"
 
 
 def test_an_unsharded_model_needs_one_file_of_weights(hub, published, tmp_path):

@@ -134,15 +134,23 @@ def cached_folder(name: HubName) -> Path | None:
 
 
 def cached_models() -> dict[HubName, Path]:
-    """Every revision of a model in the local cache that has its settings."""
+    """Every revision of a model in the local cache that has its settings.
+
+    By its branches and tags, or by its commit where it has none.
+    """
     found: dict[HubName, Path] = {}
-    for reference in sorted(cache().glob("models--*--*/refs/**/*")):
-        storage = next(each for each in reference.parents if each.parent == cache())
-        revision = str(reference.relative_to(storage / "refs"))
-        name = HubName(storage.name.removeprefix("models--").replace("--", "/", 1), revision)
-        folder = cached_folder(name) if reference.is_file() else None
-        if folder is not None and (folder / CONFIG).is_file():
-            found[name] = folder
+    for storage in sorted(cache().glob("models--*--*")):
+        repository = storage.name.removeprefix("models--").replace("--", "/", 1)
+        references = {
+            str(path.relative_to(storage / "refs")): path.read_text().strip()
+            for path in sorted((storage / "refs").rglob("*"))
+            if path.is_file()
+        }
+        for config in sorted(storage.glob(f"snapshots/*/{CONFIG}")):
+            commit = config.parent.name
+            named = [each for each, meant in references.items() if meant == commit]
+            for revision in named or [commit]:
+                found[HubName(repository, revision)] = config.parent
     return found
 
 

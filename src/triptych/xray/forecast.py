@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from triptych.architectures import ARCHITECTURES, Architecture, find_architecture
+from triptych.architectures import ARCHITECTURES, SCORERS, Architecture, find_architecture
 from triptych.checkpoint.layouts import open_architecture
 from triptych.checkpoint.precision import (
     QuantizeConfig,
@@ -157,6 +157,8 @@ def find_design(model: str, *, offline: bool = False) -> Architecture:
     """
     if model in ARCHITECTURES and not Path(model).is_dir():
         return find_architecture(model)
+    if model in SCORERS and not Path(model).is_dir():
+        raise UsageError(f"{model} does not generate; `triptych models` says how large it is")
     return open_architecture(find_model(model, offline=offline, weights=False))
 
 
