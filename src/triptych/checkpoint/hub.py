@@ -114,7 +114,7 @@ def fetch(name: HubName, *, offline: bool = False, weights: bool = True) -> Path
     if folder is not None and is_here and _COMMIT.fullmatch(name.revision):
         return folder
     try:
-        with _explained(name, "cannot be asked for"):
+        with _explained(name, "cannot be looked up", "check the network, or name a folder"):
             offered = _list_files(name)
     except _UnreachableError as error:
         if folder is None or not is_here:
@@ -218,7 +218,7 @@ def _get(name: HubName, offered: _Offered, files: list[str], *, is_shown: bool) 
     import huggingface_hub
 
     download = cast(Any, huggingface_hub).snapshot_download
-    with _explained(name, "was not downloaded whole"):
+    with _explained(name, "was not downloaded whole", "run it again, it goes on where it stopped"):
         folder = Path(
             download(
                 name.repository,
@@ -346,7 +346,7 @@ class _UnreachableError(CheckpointError):
 
 
 @contextmanager
-def _explained(name: HubName, failed: str) -> Generator[None]:
+def _explained(name: HubName, failed: str, cure: str) -> Generator[None]:
     """Say in one sentence what the Hub, or the way to it, had against a request."""
     from huggingface_hub import errors
 
@@ -383,8 +383,7 @@ def _explained(name: HubName, failed: str) -> Generator[None]:
                 "HF_HUB_CACHE to another folder"
             ) from error
         raise _UnreachableError(
-            f"{name} {failed}: no answer from {_endpoint()} ({_first_line(error)}); check the "
-            "network and run it again, it goes on where it stopped"
+            f"{name} {failed}: no answer from {_endpoint()} ({_first_line(error)}); {cure}"
         ) from error
 
 
