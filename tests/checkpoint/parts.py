@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from triptych.architectures.published_language import LLAMA_NAMES, write_language
-from triptych.architectures.published_tensors import part_tensors
-from triptych.architectures.published_vision import write_clip_or_siglip
-from triptych.architectures.published_vision_names import CLIP_NAMES
 from triptych.checkpoint.files import write_tensors
 from triptych.language import DecoderConfig
+from triptych.published.language import LLAMA_NAMES, write_language
+from triptych.published.tensors import part_tensors
+from triptych.published.vision import write_clip_or_siglip
+from triptych.published.vision_names import CLIP_NAMES
 from triptych.text import Tokenizer
 from triptych.vision import ViTConfig, clip_vit_l14_debug, siglip_base_16_224_debug
 

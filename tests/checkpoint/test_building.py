@@ -10,8 +10,6 @@ import torch
 from tests.checkpoint.parts import moved, write_language_folder, write_vision
 from tests.laws.debug_models import picture
 
-from triptych.architectures.published_tensors import part_tensors
-from triptych.architectures.published_vision import DINOV2
 from triptych.checkpoint.building import CONNECTORS, build_from_parts, with_mean_rows
 from triptych.checkpoint.files import read_tensors, write_tensors
 from triptych.checkpoint.layouts import export_model, import_model
@@ -22,6 +20,8 @@ from triptych.errors import CheckpointError, ConfigError, TokenError, UnknownNam
 from triptych.generate import GenerationOptions, generate
 from triptych.media import PadToSquareConfig
 from triptych.processor import ask_about
+from triptych.published.tensors import part_tensors
+from triptych.published.vision import DINOV2
 from triptych.vision import ViTConfig, dinov2_vit_b14
 
 

@@ -11,9 +11,6 @@ from tests.checkpoint.published import loaded, small, small_architecture, specia
 from tests.laws.debug_models import QUESTIONS, answered, subject
 
 from triptych.architectures import debug_tokenizer, find_architecture
-from triptych.architectures.qwen2_vl_layout import published_tensors
-from triptych.architectures.qwen2_vl_settings import read_settings, write_settings
-from triptych.architectures.qwen2_vl_text import CHAT_TEMPLATE
 from triptych.checkpoint import files
 from triptych.checkpoint.layouts import export_model, import_model, is_published
 from triptych.checkpoint.model_folder import LoadedModel, save_model
@@ -26,6 +23,9 @@ from triptych.errors import (
 )
 from triptych.generate import GenerationOptions
 from triptych.processor import Processor
+from triptych.published.families.qwen2_vl_layout import published_tensors
+from triptych.published.families.qwen2_vl_settings import read_settings, write_settings
+from triptych.published.families.qwen2_vl_text import CHAT_TEMPLATE
 from triptych.tasks import load
 from triptych.text import QWEN2_VL, QWEN2_VL_SPECIALS
 

@@ -123,8 +123,8 @@ def _number(value: float | None) -> str:
 
 
 def _titles() -> list[str]:
-    from triptych.architectures.scorer_families import SCORER_FAMILIES
-    from triptych.checkpoint.layouts import FAMILIES as PUBLISHED
+    from triptych.published.families.scorers import SCORER_FAMILIES
+    from triptych.published.families.vlms import FAMILIES as PUBLISHED
 
     return [family.title for family in (*PUBLISHED, *SCORER_FAMILIES)]
 

@@ -15,11 +15,11 @@ from tests.laws.debug_models import answered, clip, picture, tokenizer_for, watc
 from torch import Tensor, nn
 
 from triptych.architectures import find_architecture
-from triptych.architectures.qwen2_vl_layout import from_published
 from triptych.fusion.vlm import VLM
 from triptych.generate import GenerationOptions, generate
 from triptych.inputs import ModelInputs
 from triptych.processor import Processor, ask_about
+from triptych.published.families.qwen2_vl_layout import from_published
 from triptych.vision import qwen2_vl_vit_debug
 
 transformers = pytest.importorskip("transformers")

@@ -21,11 +21,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from triptych.architectures.published_family import PublishedFamily
 from triptych.checkpoint.files import read_json, read_tensors
-from triptych.checkpoint.layouts import FAMILIES
 from triptych.checkpoint.model_folder import LoadedModel
 from triptych.errors import CheckpointError, ConfigError, UsageError
+from triptych.published.families.vlms import FAMILIES
+from triptych.published.family import PublishedFamily
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 

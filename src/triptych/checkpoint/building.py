@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from triptych.architectures.architecture import Architecture
-from triptych.architectures.published_pictures import pad_colour
 from triptych.checkpoint.hub import model_folder
 from triptych.checkpoint.model_folder import LoadedModel
 from triptych.checkpoint.parts import (
@@ -47,6 +46,7 @@ from triptych.errors import UnknownNameError
 from triptych.fusion.vlm import VLM, VLMConfig
 from triptych.media import PadToSquareConfig
 from triptych.processor import Processor, ProcessorConfig
+from triptych.published.pictures import pad_colour
 from triptych.text import PLAIN_CAPTION, ChatTemplate, Tokenizer
 
 CONNECTORS: Mapping[str, Callable[[], ConnectorConfig]] = {

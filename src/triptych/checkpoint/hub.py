@@ -19,7 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from triptych.architectures.published_family import (
+from triptych.checkpoint.files import read_json
+from triptych.checkpoint.shards import INDEX, WEIGHTS
+from triptych.errors import CheckpointError, UsageError
+from triptych.published.family import (
     CONFIG,
     GENERATION,
     PREPROCESSOR,
@@ -27,9 +30,6 @@ from triptych.architectures.published_family import (
     TOKENIZER,
     TOKENIZER_CONFIG,
 )
-from triptych.checkpoint.files import read_json
-from triptych.checkpoint.shards import INDEX, WEIGHTS
-from triptych.errors import CheckpointError, UsageError
 
 SETTINGS = (
     *(CONFIG, GENERATION, PREPROCESSOR, PROCESSOR, "video_preprocessor_config.json"),

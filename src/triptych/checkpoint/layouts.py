@@ -18,25 +18,6 @@ import torch
 from torch import Tensor
 
 from triptych.architectures.architecture import Architecture
-from triptych.architectures.blip2_family import BLIP2_FAMILY
-from triptych.architectures.git_family import GIT_FAMILY
-from triptych.architectures.idefics3_family import IDEFICS3_FAMILY
-from triptych.architectures.idefics_family import IDEFICS_FAMILY
-from triptych.architectures.internvl_chat_family import INTERNVL_CHAT_FAMILY
-from triptych.architectures.internvl_family import INTERNVL_FAMILY
-from triptych.architectures.kosmos2_family import KOSMOS2_FAMILY
-from triptych.architectures.llava_family import LLAVA_FAMILY
-from triptych.architectures.llava_next_family import LLAVA_NEXT_FAMILY
-from triptych.architectures.paligemma_family import PALIGEMMA_FAMILY
-from triptych.architectures.published_family import (
-    GENERATION,
-    TOKENIZER_CONFIG,
-    PublishedFamily,
-    PublishedFiles,
-)
-from triptych.architectures.qwen2_5_vl_family import QWEN2_5_VL_FAMILY
-from triptych.architectures.qwen2_vl_family import QWEN2_VL_FAMILY
-from triptych.architectures.scorer_families import find_scorer_family
 from triptych.checkpoint.files import (
     recover_folder,
     replacing_folder,
@@ -62,23 +43,15 @@ from triptych.checkpoint.published_weights import PublishedWeights
 from triptych.checkpoint.shards import SHARD_BYTES, write_shards
 from triptych.errors import CheckpointError, ConfigError, UnknownNameError, UsageError
 from triptych.processor import Processor
-from triptych.text import Tokenizer
-
-FAMILIES = (
-    GIT_FAMILY,
-    BLIP2_FAMILY,
-    IDEFICS_FAMILY,
-    QWEN2_VL_FAMILY,
-    QWEN2_5_VL_FAMILY,
-    LLAVA_FAMILY,
-    LLAVA_NEXT_FAMILY,
-    IDEFICS3_FAMILY,
-    INTERNVL_FAMILY,
-    INTERNVL_CHAT_FAMILY,
-    PALIGEMMA_FAMILY,
-    KOSMOS2_FAMILY,
+from triptych.published.families.scorers import find_scorer_family
+from triptych.published.families.vlms import FAMILIES
+from triptych.published.family import (
+    GENERATION,
+    TOKENIZER_CONFIG,
+    PublishedFamily,
+    PublishedFiles,
 )
-"""Every family of published models that is read and written."""
+from triptych.text import Tokenizer
 
 LAYOUTS = {"hf": "published Hugging Face layout"}
 """Every layout a model can be written in."""

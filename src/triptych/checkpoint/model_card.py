@@ -1,9 +1,9 @@
 """The README of an exported model: what it is, how others load and serve it, what differs."""
 
-from triptych.architectures.published_family import PublishedFamily
 from triptych.checkpoint.model_folder import LoadedModel
 from triptych.fusion.vlm import PANELS, VLMConfig
 from triptych.media import NativeResizeConfig, PicturePolicy, TilingConfig
+from triptych.published.family import PublishedFamily
 
 _CARD = """\
 ---

@@ -17,34 +17,34 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from triptych.architectures.published import Section
-from triptych.architectures.published_family import (
+from triptych.checkpoint.files import read_json, recover_folder
+from triptych.checkpoint.published_weights import PublishedWeights
+from triptych.errors import CheckpointError
+from triptych.language import DecoderConfig
+from triptych.published.family import (
     CONFIG,
     GENERATION,
     PREPROCESSOR,
     TOKENIZER,
     TOKENIZER_CONFIG,
 )
-from triptych.architectures.published_language import (
+from triptych.published.language import (
     EMBEDDING,
     HEAD,
     LLAMA_NAMES,
     language_family,
     read_language,
 )
-from triptych.architectures.published_tensors import part_tensors, renamed
-from triptych.architectures.published_text import tokens_of
-from triptych.architectures.published_vision import (
+from triptych.published.settings import Section
+from triptych.published.tensors import part_tensors, renamed
+from triptych.published.text import tokens_of
+from triptych.published.vision import (
     CLIP,
     SIGLIP,
     PublishedVision,
     find_vision,
     read_vision,
 )
-from triptych.checkpoint.files import read_json, recover_folder
-from triptych.checkpoint.published_weights import PublishedWeights
-from triptych.errors import CheckpointError
-from triptych.language import DecoderConfig
 from triptych.text import Tokenizer
 from triptych.vision import ViTConfig, penultimate
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from triptych.architectures.published_family import PREPROCESSOR, PROCESSOR
 from triptych.checkpoint.files import read_json
 from triptych.errors import CheckpointError
+from triptych.published.family import PREPROCESSOR, PROCESSOR
 
 
 def read_settings(path: Path) -> Mapping[str, Any]:

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from triptych.architectures.published_tensors import PublishedTensor
 from triptych.checkpoint.files import check_fit
 from triptych.checkpoint.shards import StoredTensors
 from triptych.errors import CheckpointError
+from triptych.published.tensors import PublishedTensor
 
 HubName = Callable[[str], str | None]
 """The name on the Hub of a stored tensor; None for one that is left in its file."""

@@ -14,15 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from triptych.architectures.published_family import (
-    CONFIG,
-    TOKENIZER,
-    TOKENIZER_CONFIG,
-    PublishedFiles,
-)
-from triptych.architectures.published_scorer import PublishedScorer
 from triptych.architectures.scorer import ScorerArchitecture, ScorerModel
-from triptych.architectures.scorer_families import SCORER_FAMILIES, find_scorer_family
 from triptych.checkpoint.files import recover_folder, replacing_folder, write_bytes, write_json
 from triptych.checkpoint.hub import name_of
 from triptych.checkpoint.layouts import check_replaceable
@@ -35,6 +27,14 @@ from triptych.checkpoint.published_weights import PublishedWeights
 from triptych.checkpoint.shards import SHARD_BYTES, write_shards
 from triptych.errors import CheckpointError, UsageError
 from triptych.pairs import PairProcessor
+from triptych.published.families.scorers import SCORER_FAMILIES, find_scorer_family
+from triptych.published.family import (
+    CONFIG,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    PublishedFiles,
+)
+from triptych.published.scorer_family import PublishedScorer
 from triptych.text import Tokenizer
 
 CARD = "README.md"

@@ -15,16 +15,17 @@ from rich.table import Table
 from torch import nn
 
 from triptych.architectures import ARCHITECTURES, SCORERS, Architecture, find_architecture
-from triptych.architectures.scorer_families import SCORER_FAMILIES, find_scorer_family
 from triptych.checkpoint.files import read_json
 from triptych.checkpoint.hub import cached_models
-from triptych.checkpoint.layouts import FAMILIES, open_architecture
+from triptych.checkpoint.layouts import open_architecture
 from triptych.checkpoint.model_folder import CONFIG
 from triptych.checkpoint.scorers import import_scorer_architecture
 from triptych.errors import TriptychError
 from triptych.fusion.gated import GatedConfig
 from triptych.fusion.vlm import PANELS, VLMConfig
 from triptych.language import DecoderConfig
+from triptych.published.families.scorers import SCORER_FAMILIES, find_scorer_family
+from triptych.published.families.vlms import FAMILIES
 from triptych.tasks import embedded_models
 from triptych.tasks.finding import MODEL
 from triptych.vision import VisionConfig, ViTConfig

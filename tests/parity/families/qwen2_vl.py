@@ -19,11 +19,11 @@ from tests.parity.measuring import Given, measured
 from tests.parity.rows import ParityRow
 from torch import Tensor
 
-from triptych.architectures.qwen2_vl_text import CHAT_TEMPLATE
 from triptych.checkpoint.layouts import import_model
 from triptych.checkpoint.model_folder import LoadedModel
 from triptych.inputs import ModelInputs
 from triptych.processor import Message, ask_about
+from triptych.published.families.qwen2_vl_text import CHAT_TEMPLATE
 from triptych.text import QWEN2_VL, Tokenizer
 
 PATCH, MERGE = 8, 2

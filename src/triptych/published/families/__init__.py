@@ -1,0 +1,1 @@
+"""One module a family; `vlms` and `scorers` list them."""
