@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
+from triptych.batches import collate
 from triptych.connector import AnyResConfig
 from triptych.errors import ConfigError, TokenError
 from triptych.fusion.vlm import VLMConfig
@@ -27,7 +28,7 @@ from triptych.pictures import (
     PictureEncoder,
     with_pixels,
 )
-from triptych.sequences import Branches, Sample, assemble, collate, share_beginning
+from triptych.sequences import Branches, Sample, assemble, share_beginning
 from triptych.shapes import Tiles
 from triptych.text import (
     ChatTemplate,
