@@ -116,6 +116,8 @@ def test_what_makes_no_sense_is_refused(arguments, error, message):
 def test_an_unknown_model_is_refused():
     with pytest.raises(UnknownNameError, match="no model named 'qwen'"):
         foresee("qwen")
+    with pytest.raises(UnknownNameError, match="did you mean qwen2_vl_7b"):
+        foresee("qwen2_vl_7")
     with pytest.raises(UsageError, match="clip_debug does not generate"):
         foresee("clip_debug")
 

@@ -25,14 +25,14 @@ from triptych.checkpoint.precision import (
     quantised_layers,
     read_quantize,
 )
-from triptych.errors import UsageError
+from triptych.errors import UnknownNameError, UsageError
 from triptych.fusion.vlm import PANELS, VLMConfig
 from triptych.language import DecoderConfig, RotaryConfig
 from triptych.media import TilingConfig
 from triptych.nn.mlp import Activation
 from triptych.nn.quantised import Bits, fits_int4
 from triptych.shapes import Tiles
-from triptych.tasks import find_model
+from triptych.tasks import embedded_models, find_model
 from triptych.vision import ViTConfig
 from triptych.xray.anatomy import build_on_meta
 from triptych.xray.machine import available_memory_bytes
@@ -159,7 +159,13 @@ def find_design(model: str, *, offline: bool = False) -> Architecture:
         return find_architecture(model)
     if model in SCORERS and not Path(model).is_dir():
         raise UsageError(f"{model} does not generate; `triptych models` says how large it is")
-    return open_architecture(find_model(model, offline=offline, weights=False))
+    try:
+        folder = find_model(model, offline=offline, weights=False)
+    except UnknownNameError as error:
+        # It knows trained models; here an architecture is a model too.
+        known = dict.fromkeys([*embedded_models(), *ARCHITECTURES])
+        raise UnknownNameError("model", model, known) from error
+    return open_architecture(folder)
 
 
 def read_size(size: str) -> tuple[int, int]:
