@@ -15,6 +15,7 @@ from dataclasses import replace
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.smolvlm import smolvlm_256m
 from triptych.fusion.vlm import VLMConfig
+from triptych.published.card import loading_by_chat
 from triptych.published.chat import (
     read_chat,
     write_ids,
@@ -122,21 +123,6 @@ def _write(architecture: Architecture, tokenizer: Tokenizer, dtype: str) -> Mapp
     }
 
 
-_LOADING = """\
-from transformers import AutoProcessor, Idefics3ForConditionalGeneration
-
-processor = AutoProcessor.from_pretrained("FOLDER")
-model = Idefics3ForConditionalGeneration.from_pretrained("FOLDER")
-question = {"type": "text", "text": "What is in the picture?"}
-inputs = processor.apply_chat_template(
-    [{"role": "user", "content": [{"type": "image", "url": "photo.jpg"}, question]}],
-    add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
-)
-answer = model.generate(**inputs, max_new_tokens=64)
-new_tokens = answer[:, inputs["input_ids"].shape[1]:]
-print(processor.batch_decode(new_tokens, skip_special_tokens=True)[0])
-"""
-
 _SERVING = """\
 ```
 vllm serve FOLDER
@@ -171,7 +157,7 @@ IDEFICS3_FAMILY = PublishedFamily(
     hub_name=hub_name,
     embedding=EMBEDDING,
     head=HEAD,
-    loading=_LOADING,
+    loading=loading_by_chat("Idefics3ForConditionalGeneration"),
     serving=_SERVING,
     notes=_NOTES,
 )

@@ -14,6 +14,7 @@ from dataclasses import replace
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.internvl import TILE_TEXT, internvl2_1b
 from triptych.fusion.vlm import VLMConfig
+from triptych.published.card import loading_by_chat
 from triptych.published.chat import (
     read_chat,
     write_ids,
@@ -130,22 +131,6 @@ def _write(architecture: Architecture, tokenizer: Tokenizer, dtype: str) -> Mapp
     }
 
 
-_LOADING = """\
-# AutoProcessor of this family needs torchvision.
-from transformers import AutoProcessor, InternVLForConditionalGeneration
-
-processor = AutoProcessor.from_pretrained("FOLDER")
-model = InternVLForConditionalGeneration.from_pretrained("FOLDER")
-question = {"type": "text", "text": "What is in the picture?"}
-inputs = processor.apply_chat_template(
-    [{"role": "user", "content": [{"type": "image", "url": "photo.jpg"}, question]}],
-    add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
-)
-answer = model.generate(**inputs, max_new_tokens=64)
-new_tokens = answer[:, inputs["input_ids"].shape[1]:]
-print(processor.batch_decode(new_tokens, skip_special_tokens=True)[0])
-"""
-
 _SERVING = """\
 ```
 vllm serve FOLDER
@@ -180,7 +165,7 @@ INTERNVL_FAMILY = PublishedFamily(
     hub_name=hub_name,
     embedding=f"language_model.{EMBEDDING}",
     head=f"language_model.{HEAD}",
-    loading=_LOADING,
+    loading=loading_by_chat("InternVLForConditionalGeneration", needs_torchvision=True),
     serving=_SERVING,
     notes=_NOTES,
 )

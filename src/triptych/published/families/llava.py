@@ -16,6 +16,7 @@ from dataclasses import replace
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.llava import llava_1_5_7b
 from triptych.fusion.vlm import VLMConfig
+from triptych.published.card import loading_by_chat
 from triptych.published.chat import (
     read_chat,
     write_ids,
@@ -142,21 +143,6 @@ def _read_text(files: PublishedFiles) -> tuple[ChatTemplate, int]:
     return read_chat(files, text_section(files.config), image_token)
 
 
-_LOADING = """\
-from transformers import AutoProcessor, LlavaForConditionalGeneration
-
-processor = AutoProcessor.from_pretrained("FOLDER")
-model = LlavaForConditionalGeneration.from_pretrained("FOLDER")
-question = {"type": "text", "text": "What is in the picture?"}
-inputs = processor.apply_chat_template(
-    [{"role": "user", "content": [{"type": "image", "url": "photo.jpg"}, question]}],
-    add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
-)
-answer = model.generate(**inputs, max_new_tokens=64)
-new_tokens = answer[:, inputs["input_ids"].shape[1]:]
-print(processor.batch_decode(new_tokens, skip_special_tokens=True)[0])
-"""
-
 _SERVING = """\
 ```
 vllm serve FOLDER
@@ -188,7 +174,7 @@ LLAVA_FAMILY = PublishedFamily(
     hub_name=hub_name,
     embedding=f"language_model.{EMBEDDING}",
     head=f"language_model.{HEAD}",
-    loading=_LOADING,
+    loading=loading_by_chat("LlavaForConditionalGeneration"),
     serving=_SERVING,
     notes=_NOTES,
 )

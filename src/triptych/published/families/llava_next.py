@@ -14,6 +14,7 @@ from dataclasses import replace
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.llava_next import llava_next_vicuna_7b
 from triptych.fusion.vlm import VLMConfig
+from triptych.published.card import loading_by_chat
 from triptych.published.chat import (
     read_chat,
     write_ids,
@@ -120,21 +121,6 @@ def _write(architecture: Architecture, tokenizer: Tokenizer, dtype: str) -> Mapp
     }
 
 
-_LOADING = """\
-from transformers import AutoProcessor, LlavaNextForConditionalGeneration
-
-processor = AutoProcessor.from_pretrained("FOLDER")
-model = LlavaNextForConditionalGeneration.from_pretrained("FOLDER")
-question = {"type": "text", "text": "What is in the picture?"}
-inputs = processor.apply_chat_template(
-    [{"role": "user", "content": [{"type": "image", "url": "photo.jpg"}, question]}],
-    add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
-)
-answer = model.generate(**inputs, max_new_tokens=64)
-new_tokens = answer[:, inputs["input_ids"].shape[1]:]
-print(processor.batch_decode(new_tokens, skip_special_tokens=True)[0])
-"""
-
 _SERVING = """\
 ```
 vllm serve FOLDER
@@ -165,7 +151,7 @@ LLAVA_NEXT_FAMILY = PublishedFamily(
     hub_name=hub_name,
     embedding=f"language_model.{EMBEDDING}",
     head=f"language_model.{HEAD}",
-    loading=_LOADING,
+    loading=loading_by_chat("LlavaNextForConditionalGeneration"),
     serving=_SERVING,
     notes=_NOTES,
 )

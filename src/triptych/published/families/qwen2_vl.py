@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.qwen2_vl import qwen2_vl_2b
+from triptych.published.card import loading_by_chat
 from triptych.published.families.qwen2_vl_layout import hub_name, published_tensors
 from triptych.published.families.qwen2_vl_settings import (
     CLASS,
@@ -54,22 +55,6 @@ def _write(architecture: Architecture, tokenizer: Tokenizer, dtype: str) -> Mapp
     }
 
 
-_LOADING = """\
-# AutoProcessor of this family needs torchvision.
-from transformers import AutoProcessor, Qwen2VLForConditionalGeneration
-
-processor = AutoProcessor.from_pretrained("FOLDER")
-model = Qwen2VLForConditionalGeneration.from_pretrained("FOLDER")
-question = {"type": "text", "text": "What is in the picture?"}
-inputs = processor.apply_chat_template(
-    [{"role": "user", "content": [{"type": "image", "url": "photo.jpg"}, question]}],
-    add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
-)
-answer = model.generate(**inputs, max_new_tokens=64)
-new_tokens = answer[:, inputs["input_ids"].shape[1]:]
-print(processor.batch_decode(new_tokens, skip_special_tokens=True)[0])
-"""
-
 _SERVING = """\
 ```
 vllm serve FOLDER
@@ -106,7 +91,7 @@ QWEN2_VL_FAMILY = PublishedFamily(
     hub_name=hub_name,
     embedding=EMBEDDING,
     head=HEAD,
-    loading=_LOADING,
+    loading=loading_by_chat("Qwen2VLForConditionalGeneration", needs_torchvision=True),
     serving=_SERVING,
     notes=_NOTES,
 )
