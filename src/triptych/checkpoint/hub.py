@@ -8,20 +8,18 @@ revision is a branch, a tag or a commit; a whole commit is taken from the cache 
 
 import json
 import logging
-import os
 import re
 import shutil
 import sys
-import textwrap
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from triptych.checkpoint.files import read_json
+from triptych.checkpoint.hub_answers import MAIN, HubName, UnreachableError, endpoint, explained
 from triptych.checkpoint.shards import INDEX, WEIGHTS
-from triptych.errors import CheckpointError, UsageError
+from triptych.errors import CheckpointError
 from triptych.published.family import (
     CONFIG,
     GENERATION,
@@ -41,9 +39,6 @@ SETTINGS = (
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 """Endings of weights that can run code when they are read."""
 
-MAIN = "main"
-"""The revision that a name without one means."""
-
 TIMEOUT_S = 30.0
 """Longest silence of the Hub before its answer."""
 
@@ -51,21 +46,6 @@ _NAME = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*?)(?:@(?P<revision>[\w./-
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class HubName:
-    """A repository on the Hub, at one revision."""
-
-    repository: str
-    """`owner/name`."""
-
-    revision: str = MAIN
-    """A branch, a tag or a commit."""
-
-    def __str__(self) -> str:
-        at = "" if self.revision == MAIN else f"@{self.revision}"
-        return f"{self.repository}{at}"
 
 
 def read_name(name: str) -> HubName | None:
@@ -114,9 +94,9 @@ def fetch(name: HubName, *, offline: bool = False, weights: bool = True) -> Path
     if folder is not None and is_here and _COMMIT.fullmatch(name.revision):
         return folder
     try:
-        with _explained(name, "cannot be looked up", "check the network, or name a folder"):
+        with explained(name, "cannot be looked up", "check the network, or name a folder"):
             offered = _list_files(name)
-    except _UnreachableError as error:
+    except UnreachableError as error:
         if folder is None or not is_here:
             raise
         _log.warning("%s; taking the copy in the local cache, %s", error, folder)
@@ -185,7 +165,7 @@ class _Offered:
 def _list_files(name: HubName) -> _Offered:
     from huggingface_hub import HfApi
 
-    info = HfApi(endpoint=_endpoint()).model_info(
+    info = HfApi(endpoint=endpoint()).model_info(
         name.repository, revision=name.revision, files_metadata=True, timeout=TIMEOUT_S
     )
     siblings = cast(Iterable[Any], info.siblings or ())
@@ -218,13 +198,13 @@ def _get(name: HubName, offered: _Offered, files: list[str], *, is_shown: bool) 
     import huggingface_hub
 
     download = cast(Any, huggingface_hub).snapshot_download
-    with _explained(name, "was not downloaded whole", "run it again, it goes on where it stopped"):
+    with explained(name, "was not downloaded whole", "run it again, it goes on where it stopped"):
         folder = Path(
             download(
                 name.repository,
                 revision=name.revision,
                 allow_patterns=files,
-                endpoint=_endpoint(),
+                endpoint=endpoint(),
                 etag_timeout=TIMEOUT_S,
                 max_workers=4,
                 tqdm_class=None if is_shown else _hidden_bar(),
@@ -338,80 +318,10 @@ def _stated_size(path: Path) -> int | None:
             return None  # not what it says it is; reading it will say so
 
 
-# -- what can go wrong ----------------------------------------------------------------------------
-
-
-class _UnreachableError(CheckpointError):
-    """The Hub gave no answer."""
-
-
-@contextmanager
-def _explained(name: HubName, failed: str, cure: str) -> Generator[None]:
-    """Say in one sentence what the Hub, or the way to it, had against a request."""
-    from huggingface_hub import errors
-
-    page = f"{_endpoint()}/{name.repository}"
-    # Errors of the HTTP library, whichever this version of huggingface_hub is built on.
-    transport = cast(type[Exception], errors.HfHubHTTPError.__bases__[0])
-    try:
-        yield
-    except errors.GatedRepoError as error:
-        raise CheckpointError(
-            f"{name} is gated: ask for access at {page}, then log in with `hf auth login` or set "
-            "HF_TOKEN"
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise UsageError(
-            f"{name.repository} has no revision {name.revision!r}; its branches and tags are "
-            f"listed at {page}/tree/{MAIN}"
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise UsageError(
-            f"there is no folder and no model on the Hub named {name.repository!r}, or it is "
-            "private; check the spelling, or log in with `hf auth login`"
-        ) from error
-    except errors.HFValidationError as error:
-        raise UsageError(
-            f"{name.repository!r} is neither a folder nor a name on the Hub, like owner/name"
-        ) from error
-    except errors.HfHubHTTPError as error:
-        raise CheckpointError(_refused(name, error)) from error
-    except (OSError, transport) as error:
-        if isinstance(error, OSError) and error.errno is not None and error.filename:
-            raise CheckpointError(
-                f"{name} {failed}: {error.filename}: {error.strerror}; make room or set "
-                "HF_HUB_CACHE to another folder"
-            ) from error
-        raise _UnreachableError(
-            f"{name} {failed}: no answer from {_endpoint()} ({_first_line(error)}); {cure}"
-        ) from error
-
-
-def _refused(name: HubName, error: Any) -> str:
-    status = int(error.response.status_code)
-    if status in (401, 403):
-        return (
-            f"the Hub refuses {name} (status {status}); log in with `hf auth login`, or check "
-            "that the token in HF_TOKEN may read it"
-        )
-    return f"the Hub answers with status {status} for {name}; try again later"
-
-
-def _endpoint() -> str:
-    from huggingface_hub import constants
-
-    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or constants.ENDPOINT
-
-
 def _is_offline() -> bool:
     from huggingface_hub import constants
 
     return bool(constants.HF_HUB_OFFLINE)
-
-
-def _first_line(error: Exception) -> str:
-    text = next(iter(str(error).strip().splitlines()), "")
-    return textwrap.shorten(text, 120) or type(error).__name__
 
 
 def _listed(names: Iterable[str], shown: int = 3) -> str:
