@@ -11,6 +11,7 @@ from triptych.generate.contrast import Contrast
 from triptych.generate.sampling import (
     alternatives,
     choose,
+    draw,
     is_plain,
     keep_min_p,
     keep_top_k,
@@ -85,6 +86,18 @@ def test_a_penalty_passes_over_ids_that_the_model_cannot_say():
     assert penalise(torch.ones(3), 2.0, [1, 3, 99]).tolist() == [1.0, 0.5, 1.0]
 
 
+@pytest.mark.parametrize("top_p", [0.3, 0.99])
+def test_top_p_keeps_the_same_of_a_large_vocabulary(top_p):
+    """There only the likeliest are sorted while they suffice: here for 0.3 and not for 0.99."""
+    logits = torch.randn(2, 5000, generator=torch.Generator().manual_seed(0))
+    ordered, order = logits.softmax(-1).sort(descending=True)
+    for row in range(2):
+        count = int((ordered[row].cumsum(-1) < top_p).sum()) + 1
+        assert 100 < count < 5000
+        found = keep_top_p(logits, top_p)[row].isfinite().nonzero().flatten()
+        assert found.tolist() == sorted(order[row, :count].tolist())
+
+
 # -- beside transformers -------------------------------------------------------------------------
 
 
@@ -144,6 +157,12 @@ def test_temperature_zero_takes_the_likeliest_and_draws_nothing():
 def test_tokens_are_drawn_as_often_as_they_are_likely():
     shares = torch.bincount(torch.tensor(drawn(SAMPLED, 2000)), minlength=4) / 2000
     torch.testing.assert_close(shares, LOGITS[0].exp(), atol=0.04, rtol=0)
+
+
+def test_what_is_left_out_is_never_drawn():
+    probabilities = torch.tensor([0.0, 0.5, 0.0, 0.5, 0.0])
+    generator = torch.Generator().manual_seed(0)
+    assert {draw(probabilities, generator) for _ in range(200)} == {1, 3}
 
 
 def test_a_low_temperature_sharpens_and_a_high_one_flattens():

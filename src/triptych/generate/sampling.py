@@ -22,6 +22,10 @@ Alternatives = tuple[tuple[int, float], ...]
 """The likeliest tokens of a step with their log-probabilities, likeliest first."""
 
 
+_USUALLY_ENOUGH = 1024
+"""Likeliest tokens that mostly reach the probability of top-p, so that not all need sorting."""
+
+
 def row_generators(num_rows: int, seed: int) -> list[Generator]:
     """One generator a row, all seeded alike, so that a row draws the same alone or in a batch."""
     return [Generator().manual_seed(seed) for _ in range(num_rows)]
@@ -72,7 +76,7 @@ def pick(
     logits = penalise(logits, options.repetition_penalty, previous)
     if options.temperature == 0:
         return int(logits.argmax())
-    return int(torch.multinomial(kept_probabilities(logits, options).cpu(), 1, generator=generator))
+    return draw(kept_probabilities(logits, options), generator)
 
 
 def choose(
@@ -83,13 +87,20 @@ def choose(
     """The next token of every row of a batch that shares its options and remembers no tokens."""
     if options.temperature == 0:
         return likeliest(logits)
-    drawn = [
-        torch.multinomial(row, 1, generator=generator)
-        for row, generator in zip(
-            kept_probabilities(logits.float(), options).cpu(), generators, strict=True
-        )
-    ]
-    return torch.cat(drawn).to(logits.device)
+    kept = kept_probabilities(logits.float(), options)
+    drawn = [draw(row, generator) for row, generator in zip(kept, generators, strict=True)]
+    return torch.tensor(drawn, device=logits.device)
+
+
+def draw(probabilities: Float[Tensor, " vocab"], generator: Generator) -> int:
+    """One token, as often as it is likely; takes one number from the generator.
+
+    The number is a place on a line on which every token has its probability as length. With
+    150,000 tokens that is ten times as fast as `torch.multinomial`, which draws a number for each.
+    """
+    ends = probabilities.cpu().double().cumsum(dim=-1)
+    place = torch.rand(1, generator=generator, dtype=torch.float64) * ends[-1]
+    return int(torch.searchsorted(ends, place, right=True))
 
 
 def log_probability(
@@ -162,11 +173,13 @@ def keep_top_p(
     """Logits with the tail beyond cumulative probability p at -inf; the likeliest always stays."""
     if top_p >= 1:
         return logits
-    ordered, order = logits.sort(dim=-1, descending=True)
-    probabilities = ordered.softmax(dim=-1)
-    before = probabilities.cumsum(dim=-1) - probabilities
-    dropped = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= top_p)
-    return logits.masked_fill(dropped, -torch.inf)
+    probabilities, vocab_size = logits.softmax(dim=-1), logits.shape[-1]
+    ordered, order = probabilities.topk(min(_USUALLY_ENOUGH, vocab_size))
+    if (ordered.sum(dim=-1) < top_p).any():
+        ordered, order = probabilities.sort(dim=-1, descending=True)
+    before = ordered.cumsum(dim=-1) - ordered
+    kept = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, before < top_p)
+    return logits.masked_fill(~kept, -torch.inf)
 
 
 def keep_min_p(
