@@ -13,6 +13,7 @@ import typer
 
 from triptych.cli import (
     ask,
+    bench,
     build,
     caption,
     chat,
@@ -45,6 +46,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("ask", short_help="Ask a question about pictures.")(ask.ask)
+app.command("bench", short_help="Measure a model, stage by stage.")(bench.bench)
 app.command("build", short_help="Make a model from published parts.")(build.build)
 app.command("caption", short_help="Describe pictures.")(caption.caption)
 app.command("chat", short_help="Talk about pictures, turn by turn.")(chat.chat)

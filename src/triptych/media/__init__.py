@@ -3,7 +3,7 @@
 The only part of the package that knows Pillow.
 """
 
-from triptych.media.drawing import SheetLine, SheetRow, overlay_heatmap, sheet
+from triptych.media.drawing import Bar, SheetLine, SheetRow, bars, overlay_heatmap, sheet
 from triptych.media.marking import draw_boxes, draw_points
 from triptych.media.opening import Limits, Picture, open_image
 from triptych.media.photographs import looks_photographed
@@ -35,6 +35,7 @@ from triptych.media.tiling import (
 from triptych.media.video import Clip, ClipLimits, open_clip
 
 __all__ = [
+    "Bar",
     "CanvasTilingConfig",
     "Clip",
     "ClipLimits",
@@ -55,6 +56,7 @@ __all__ = [
     "TilingConfig",
     "Transform",
     "as_data_uri",
+    "bars",
     "check_ending",
     "cut",
     "draw_boxes",

@@ -1,4 +1,4 @@
-"""Pictures for people: a sheet of captioned pictures, and values laid over a picture."""
+"""Pictures for people: a sheet of captioned pictures, values laid over a picture, bars."""
 
 import math
 from collections.abc import Sequence
@@ -24,6 +24,8 @@ _LABELS = ((166, 88, 20), (14, 112, 78), (58, 78, 158), (142, 46, 110), (86, 96,
 _WIDTH, _MARGIN, _GAP, _PADDING, _CORNER = 1600, 56, 24, 28, 14
 _PICTURE_WIDTH, _PICTURE_HEIGHT, _LABEL_WIDTH = 360, 300, 180
 _TITLE_SIZE, _TEXT_SIZE, _LABEL_SIZE, _LINE, _BETWEEN = 44, 31, 25, 42, 14
+_BAR_WIDTH, _BAR_HEIGHT, _BAR_STEP = 640, 40, 64
+_BAR_PALE, _BAR_STRONG = (178, 198, 216), (31, 78, 121)
 _MOST_LINES = 6
 """Of one text; the rest of an endless answer is cut, with a sign that it was."""
 
@@ -88,6 +90,49 @@ def overlay_heatmap(
     page.paste(Image.blend(base, cells, strength), (0, 0))
     _draw_scale(page, height + 14, low, high)
     return page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One labelled bar."""
+
+    label: str
+    length: float
+    """At least 0, in the unit of all bars of a page."""
+    filled: float
+    """Share of it, 0 to 1, in the strong colour."""
+    text: str
+    """Beside it."""
+
+
+def bars(rows: Sequence[Bar], title: str, notes: Sequence[str]) -> Image.Image:
+    """A page with a bar a row, the longest as wide as there is room, over some notes."""
+    heading = _wrap(title, _font(_TITLE_SIZE), _WIDTH - 2 * _MARGIN)
+    below = [line for note in notes for line in _wrap(note, _font(_LABEL_SIZE), _WIDTH - 112)]
+    top = _MARGIN + round(1.3 * _TITLE_SIZE) * len(heading) + _GAP
+    under = top + _BAR_STEP * len(rows) + _GAP
+    page = Image.new("RGB", (_WIDTH, under + _LINE * len(below) + _MARGIN), _PAPER)
+    _write(page, (_MARGIN, _MARGIN), heading, _INK, _TITLE_SIZE, round(1.3 * _TITLE_SIZE))
+    longest = max((row.length for row in rows), default=0.0) or 1.0
+    for row in rows:
+        _draw_bar(page, top, row, row.length / longest)
+        top += _BAR_STEP
+    _write(page, (_MARGIN, under), below, _FAINT, _LABEL_SIZE, _LINE)
+    return page
+
+
+def _draw_bar(page: Image.Image, top: int, bar: Bar, share: float) -> None:
+    """The bar with its label in front and its text behind it."""
+    left = _MARGIN + _LABEL_WIDTH
+    right = left + max(2, round(share * _BAR_WIDTH))
+    filled = left + round(bar.filled * (right - left))
+    draw, bottom = ImageDraw.Draw(page), top + _BAR_HEIGHT
+    draw.rectangle((left, top, right, bottom), _BAR_PALE)
+    if filled > left:
+        draw.rectangle((left, top, filled, bottom), _BAR_STRONG)
+    label = _wrap(bar.label, _font(_TEXT_SIZE), _LABEL_WIDTH - _BETWEEN, 1)
+    _write(page, (_MARGIN, top), label, _INK, _TEXT_SIZE, _LINE)
+    _write(page, (right + _BETWEEN, top + 4), [bar.text], _FAINT, _LABEL_SIZE, _LINE)
 
 
 def _card(row: SheetRow, colours: dict[str, Colour]) -> Image.Image:

@@ -39,9 +39,9 @@ def anatomy(config: VLMConfig | ScorerConfig) -> Anatomy:
 
 @lru_cache(maxsize=1)
 def build_on_meta(config: VLMConfig) -> VLM:
-    """The model with shapes but no weights, in evaluation mode; the last one is kept."""
+    """The model with shapes but no weights, for looking only; the last one is kept."""
     with without_weights():
-        return config.build().eval()
+        return config.build().eval().requires_grad_(False)
 
 
 @contextmanager

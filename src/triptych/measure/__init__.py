@@ -1,0 +1,1 @@
+"""How fast a model runs here, stage by stage, beside what this machine can do at most."""
