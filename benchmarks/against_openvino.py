@@ -1,0 +1,90 @@
+"""Triptych beside OpenVINO GenAI: time to first token and tokens per second on one Qwen2-VL.
+
+python benchmarks/random_checkpoint.py /tmp/2b --shape 2b
+python benchmarks/against_openvino.py /tmp/2b --files /tmp/2b-openvino \
+    --peer-python GENAI/bin/python --exporter-python OPTIMUM/bin/python \
+    --threads 2 --json openvino.json
+
+OPTIMUM is an environment with optimum-intel; folders that are there already are not made again, and
+then it is not needed. How to set it all up is in README.md.
+"""
+
+import argparse
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peers import HERE, Case, compare, parser
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """One kind of numbers, as OpenVINO names it, and what of ours stands beside it."""
+
+    weights: str
+    """Of the converted folder."""
+    computes: str
+    """What the CPU plugin computes in where weights are not in few bits."""
+    ours: Mapping[str, Any]
+    options: Sequence[str] = ()
+    """Of the exporter."""
+
+
+PRECISIONS = {
+    "float32": Precision(weights="fp32", computes="f32", ours={"dtype": "float32"}),
+    "bfloat16": Precision(weights="fp16", computes="bf16", ours={"dtype": "bfloat16"}),
+    "int8": Precision(weights="int8", computes="f32", ours={"quantize": "int8"}),
+    "int4": Precision(
+        weights="int4",
+        computes="f32",
+        ours={"quantize": "vision=int8,connector=int8,language=int4"},
+        options=("--group-size", "32", "--ratio", "1.0"),
+    ),
+}
+"""The plugin turns inputs into int8 before layers of int8 or int4, by itself, as Triptych does."""
+
+
+def main() -> None:
+    """Convert what is missing, then compare."""
+    options = parser(__doc__ or "")
+    options.add_argument("--exporter-python", help="Python that has optimum-intel installed")
+    options.add_argument("--convert-only", action="store_true", help="make the folders and stop")
+    arguments = options.parse_args()
+    cases = [
+        _case(name, precision, arguments)
+        for name, precision in PRECISIONS.items()
+        if not arguments.only or name in arguments.only
+    ]
+    if not arguments.convert_only:
+        compare(arguments, "peer_openvino.py", cases)
+
+
+def _case(name: str, precision: Precision, arguments: argparse.Namespace) -> Case:
+    folder = _converted(precision, arguments)
+    theirs = {
+        "folder": str(folder),
+        "name": f"{precision.weights} in {precision.computes}",
+        "properties": {"INFERENCE_PRECISION_HINT": precision.computes},
+    }
+    return Case(name=name, ours=precision.ours, theirs=theirs)
+
+
+def _converted(precision: Precision, arguments: argparse.Namespace) -> Path:
+    """A folder that the exporter makes, made where it is missing."""
+    folder: Path = arguments.files / precision.weights
+    if not (folder / "openvino_language_model.xml").is_file():
+        if arguments.exporter_python is None:
+            raise SystemExit(f"there is no {folder}; give --exporter-python to make it")
+        script = str(HERE / "export_openvino.py")
+        command = [arguments.exporter_python, script, "-m", str(arguments.model)]
+        command += ["--weight-format", precision.weights, *precision.options, str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
+    return folder
+
+
+if __name__ == "__main__":
+    main()
