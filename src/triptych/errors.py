@@ -11,6 +11,7 @@
         |-- TokenError            text, templates and tokens that do not fit
         |-- CheckpointError       missing, torn or mismatched weights and folders
         |-- TrainingError         a run that cannot go on
+        |-- CapacityError         more than memory can hold
         |-- EngineError           another engine or a server that does not answer, or refuses
         `-- MissingExtraError     an optional dependency that is not installed
 
@@ -70,6 +71,10 @@ class CheckpointError(FailureError):
 
 class TrainingError(FailureError):
     """A run cannot go on."""
+
+
+class CapacityError(FailureError):
+    """A request needs more than memory can hold."""
 
 
 class EngineError(FailureError):

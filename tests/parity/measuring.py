@@ -8,8 +8,7 @@ from tests.parity.rows import NUM_GREEDY, ParityRow
 from torch import Tensor
 
 from triptych.checkpoint.model_folder import LoadedModel
-from triptych.generate import GenerationOptions
-from triptych.generate.decoding import choices
+from triptych.generate.state import DecodingState
 from triptych.inputs import ModelInputs
 from triptych.processor import Message
 
@@ -82,8 +81,10 @@ def worst(mine: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
 
 def greedy(ours: LoadedModel, inputs: ModelInputs) -> list[list[int]]:
     """Our continuation of every row, whatever ends an answer."""
-    options = GenerationOptions(max_new_tokens=NUM_GREEDY)
-    steps = [chosen for chosen, _ in choices(ours.model, inputs, options)]
+    state, logits = DecodingState.start(ours.model, inputs, NUM_GREEDY)
+    steps = [logits.argmax(dim=-1)]
+    while len(steps) < NUM_GREEDY:
+        steps.append(state.step(steps[-1]).argmax(dim=-1))
     return torch.stack(steps, dim=1).tolist()
 
 

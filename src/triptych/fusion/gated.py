@@ -22,7 +22,7 @@ IDEFICS: https://arxiv.org/abs/2306.16527
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -30,6 +30,8 @@ from torch import Tensor, nn
 
 from triptych.errors import ConfigError, ShapeError
 from triptych.fusion.masks import attention_mask
+from triptych.fusion.memory import GatedMemory, unequal
+from triptych.fusion.strips import StripInputs
 from triptych.inputs import ImageSpan, ModelInputs
 from triptych.language import Decoder
 from triptych.nn.attention import Attention, QKNorm
@@ -37,6 +39,7 @@ from triptych.nn.cache import KVCache, LayerCache
 from triptych.nn.masks import last_image_mask
 from triptych.nn.mlp import MLP, Activation, GatedMLP
 from triptych.nn.norm import NormKind, make_norm
+from triptych.nn.ragged import RaggedCache
 from triptych.shapes import AttentionMask, Embeddings, PositionIds, TokenIds
 
 
@@ -92,29 +95,6 @@ class GatedConfig:
 
     def build(self, *, num_layers: int, language_dim: int, visual_dim: int) -> "Gated":
         return Gated(self, num_layers, language_dim, visual_dim)
-
-
-@dataclass(frozen=True, slots=True)
-class GatedMemory:
-    """What later steps still need of the pictures."""
-
-    visual: Float[Tensor, "batch key visual_dim"]
-    """Every row's pictures one after the other, padded with zeros."""
-
-    image_counts: Int[Tensor, " batch"]
-    """Pictures each row has seen so far; the last of them is the one its next token sees."""
-
-    num_images: int
-    tokens_per_image: int
-
-    caches: dict[str, LayerCache] = field(default_factory=dict[str, LayerCache])
-    """While generating: by language layer, the keys and values of `visual`, made once."""
-
-    def select(self, rows: Int[Tensor, " row"]) -> "GatedMemory":
-        """The memory of some rows, as beam search reorders them; the old one is used up."""
-        for cache in self.caches.values():
-            cache.select(rows)
-        return replace(self, visual=self.visual[rows], image_counts=self.image_counts[rows])
 
 
 class Gated(nn.Module):
@@ -177,6 +157,43 @@ class Gated(nn.Module):
             cache=cache,
             between=self._look(memory, counts),
         )
+
+    def advance(self, language: Decoder, strips: StripInputs, cache: RaggedCache) -> Embeddings:
+        """Hidden states of new tokens of several sequences.
+
+        Raises:
+            ShapeError: what the sequences remember of their pictures is missing.
+        """
+        if strips.memory is None or strips.image_counts is None:
+            raise ShapeError("gated fusion needs a memory of the pictures; call `remember`")
+        return language(
+            language.embed(strips.token_ids, strips.position_ids),
+            position_ids=strips.position_ids,
+            cache=cache,
+            between=self._look(strips.memory, strips.image_counts),
+        )
+
+    def remember(self, visual: Sequence[Float[Tensor, "_visual visual_dim"]]) -> GatedMemory:
+        """What one sequence needs of its pictures, whose keys and values are made here, once.
+
+        Raises:
+            ShapeError: pictures became different numbers of tokens.
+        """
+        sizes = {len(tokens) for tokens in visual}
+        if len(sizes) > 1:
+            raise ShapeError(unequal(sizes))
+        if not visual:
+            nothing = next(self.parameters()).new_zeros(1, 0, 0)
+            return GatedMemory(nothing, torch.zeros(1, dtype=torch.long), 0, 0)
+        context = torch.cat(list(visual))[None]
+        counts = torch.tensor([len(visual)], device=context.device)
+        memory = GatedMemory(context, counts, len(visual), sizes.pop())
+        caches = self._allocate_caches(memory)
+        for layer, own in caches.items():
+            block = self.blocks[layer]
+            assert isinstance(block, GatedBlock)
+            own.append(*block.attention.keys_and_values(context))
+        return replace(memory, caches=caches)
 
     def gates(self) -> dict[str, tuple[float, float]]:
         """tanh of both gates of every block, by language layer: 0 is shut, +-1 is wide open.
@@ -302,8 +319,5 @@ def _equal_lengths(visual: Sequence[Tensor], spans: Sequence[ImageSpan]) -> int:
         )
     lengths = {tokens.shape[0] for tokens in visual}
     if len(lengths) != 1:
-        raise ShapeError(
-            f"pictures became {sorted(lengths)} visual tokens; cross-attention needs equal numbers,"
-            " use a resampler or one picture size"
-        )
+        raise ShapeError(unequal(lengths))
     return lengths.pop()

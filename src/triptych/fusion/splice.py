@@ -19,9 +19,11 @@ from torch import Tensor, nn
 
 from triptych.errors import ShapeError
 from triptych.fusion.masks import attention_mask
+from triptych.fusion.strips import StripInputs
 from triptych.inputs import ImageSpan, ModelInputs
 from triptych.language import Decoder
 from triptych.nn.cache import KVCache
+from triptych.nn.ragged import RaggedCache
 from triptych.shapes import Embeddings, PositionIds, TokenIds
 
 
@@ -87,6 +89,14 @@ class Splice(nn.Module):
         """Hidden states of tokens that continue what `cache` holds; there is no memory."""
         text = language.embed(token_ids, position_ids)
         return language(text, position_ids=position_ids, cache=cache)
+
+    def advance(self, language: Decoder, strips: StripInputs, cache: RaggedCache) -> Embeddings:
+        """Hidden states of new tokens of several sequences."""
+        embeddings = language.embed(strips.token_ids, strips.position_ids)
+        if strips.visual is not None:
+            visual = strips.visual.to(embeddings.dtype)
+            embeddings = embeddings.index_copy(1, strips.slots, visual[None])
+        return language(embeddings, position_ids=strips.position_ids, cache=cache)
 
 
 def splice(

@@ -17,11 +17,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from triptych.connector import AnyRes, AnyResConfig, Connector, ConnectorConfig
-from triptych.fusion.gated import Gated, GatedConfig, GatedMemory
+from triptych.fusion.gated import Gated, GatedConfig
+from triptych.fusion.memory import GatedMemory
 from triptych.fusion.splice import Splice, SpliceConfig
+from triptych.fusion.strips import StripInputs
 from triptych.inputs import ModelInputs
 from triptych.language import Decoder, LanguageConfig
 from triptych.nn.cache import KVCache
+from triptych.nn.ragged import RaggedCache
 from triptych.shapes import (
     Embeddings,
     Grid,
@@ -138,22 +141,32 @@ class VLM(nn.Module):
         """Final hidden states of tokens that continue what `cache` holds."""
         return self.fusion.step(self.language, token_ids, position_ids, cache, memory)
 
+    def advance(self, strips: StripInputs, cache: RaggedCache) -> Embeddings:
+        """Final hidden states of new tokens of several sequences, whose pictures are encoded."""
+        return self.fusion.advance(self.language, strips, cache)
+
     def encode(self, inputs: ModelInputs) -> list[Float[Tensor, "_visual visual_dim"]]:
         """Visual tokens of each picture, in order of appearance; those of a clip in order of time.
 
         Pictures of one shape, slices of clips and tiles of pictures among them, go through the
         panels together.
         """
-        encoded: list[Tensor] = [torch.empty(0)] * len(inputs.images)
-        slices = [_slices(image) for image in inputs.images]
+        tiles = [span.tiles for span in inputs.spans] or [None] * len(inputs.images)
+        return self.encode_images(inputs.images, tiles, are_features=inputs.images_are_features)
+
+    def encode_images(
+        self, images: Sequence[Tensor], tiles: Sequence[Tiles | None], *, are_features: bool = False
+    ) -> list[Float[Tensor, "_visual visual_dim"]]:
+        """The same for pictures as `ModelInputs.images` holds them, and how each was cut."""
+        encoded: list[Tensor] = [torch.empty(0)] * len(images)
+        slices = [_slices(image) for image in images]
         for indexes in _equal_shapes(slices):
             stacked = torch.cat([slices[index] for index in indexes])
-            features = self._features(stacked, inputs.images_are_features)
+            features = self._features(stacked, are_features)
             tokens = self.connector(features)
             own = torch.split(tokens, [len(slices[index]) for index in indexes])
             for index, of_image in zip(indexes, own, strict=True):
-                tiles = inputs.spans[index].tiles if index < len(inputs.spans) else None
-                encoded[index] = self.join(of_image, features.grid, tiles)
+                encoded[index] = self.join(of_image, features.grid, tiles[index])
         return encoded
 
     def join(

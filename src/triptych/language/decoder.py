@@ -39,6 +39,7 @@ from triptych.nn.masks import causal_mask, padding_mask, window_mask
 from triptych.nn.mlp import MLP, Activation, GatedMLP
 from triptych.nn.norm import NormKind, OffsetRMSNorm, make_norm
 from triptych.nn.quantised import Int8Table
+from triptych.nn.ragged import RaggedCache, Slots
 from triptych.nn.rotary import Rotation, rotation_1d, rotation_mrope
 from triptych.nn.sinusoids import sinusoids
 from triptych.shapes import AttentionMask, Embeddings, Logits, PositionIds, TokenIds
@@ -271,7 +272,7 @@ class Decoder(nn.Module):
         *,
         position_ids: PositionIds,
         mask: AttentionMask | None = None,
-        cache: KVCache | None = None,
+        cache: KVCache | RaggedCache | None = None,
         between: Between | None = None,
     ) -> Embeddings:
         """Hidden states after the final norm.
@@ -279,7 +280,7 @@ class Decoder(nn.Module):
         Without a mask attention is causal; a given mask is the whole truth of who sees whom and
         covers the cached tokens too. Either way a sliding window narrows it, and padding the
         cache knows of is never seen. With a cache the embeddings are those of the new tokens,
-        and `position_ids` theirs.
+        and `position_ids` theirs. A ragged cache knows itself who sees whom; there is no mask.
 
         Raises:
             ShapeError: three position ids a token where the model has one-dimensional
@@ -287,7 +288,9 @@ class Decoder(nn.Module):
         """
         hidden = self.dropout(self._with_positions(embeddings, position_ids))
         rotation = self._rotation(position_ids)
-        mask, is_causal = _who_sees_whom(embeddings, mask, cache, self.config.window)
+        is_causal = False
+        if not isinstance(cache, RaggedCache):
+            mask, is_causal = _who_sees_whom(embeddings, mask, cache, self.config.window)
         for index, block in enumerate(self.blocks):
             if between is not None:
                 hidden = between(index, hidden)
@@ -322,6 +325,12 @@ class Decoder(nn.Module):
             weight.dtype,
             weight.device,
         )
+
+    def open_slots(self) -> Slots:
+        """Where sequences that are read together keep what they have read; none is open."""
+        config, weight = self.config, self.first_norm
+        sizes = config.depth, config.num_kv_heads, config.head_width
+        return Slots(*sizes, weight.dtype, weight.device)
 
     def _look_up(self, token_ids: TokenIds) -> Embeddings:
         if self.extra_embedding is None:

@@ -19,7 +19,8 @@ from torch.nn import functional
 from torch.nn.functional import scaled_dot_product_attention
 
 from triptych.errors import ConfigError, ShapeError
-from triptych.nn.cache import LayerCache
+from triptych.nn.cache import AttendingLayer, LayerCache
+from triptych.nn.linear import Linear
 from triptych.nn.masks import causal_mask
 from triptych.nn.norm import RMSNorm, make_norm
 from triptych.nn.rotary import Rotation, apply_rotation
@@ -70,15 +71,15 @@ class Attention(nn.Module):
             )
         source_dim, kv_dim = context_dim or dim, self.num_kv_heads * self.head_dim
         has_key_bias = qkv_bias if key_bias is None else key_bias
-        self.query = nn.Linear(dim, num_heads * self.head_dim, bias=qkv_bias)
-        self.key = nn.Linear(source_dim, kv_dim, bias=has_key_bias)
-        self.value = nn.Linear(source_dim, kv_dim, bias=qkv_bias)
+        self.query = Linear(dim, num_heads * self.head_dim, bias=qkv_bias)
+        self.key = Linear(source_dim, kv_dim, bias=has_key_bias)
+        self.value = Linear(source_dim, kv_dim, bias=qkv_bias)
         self.inner_norm = (
             None
             if inner_norm_eps is None
             else nn.LayerNorm(num_heads * self.head_dim, eps=inner_norm_eps)
         )
-        self.out = nn.Linear(num_heads * self.head_dim, dim, bias=out_bias)
+        self.out = Linear(num_heads * self.head_dim, dim, bias=out_bias)
         self.norm_spans_heads = qk_norm == "rms_width"
         self.query_norm = _qk_norm(qk_norm, num_heads, self.head_dim, qk_norm_eps)
         self.key_norm = _qk_norm(qk_norm, self.num_kv_heads, self.head_dim, qk_norm_eps)
@@ -91,18 +92,22 @@ class Attention(nn.Module):
         mask: AttentionMask | None = None,
         is_causal: bool = False,
         rotation: Rotation | None = None,
-        cache: LayerCache | None = None,
+        cache: LayerCache | AttendingLayer | None = None,
     ) -> Float[Tensor, "batch query dim"]:
         """Mix into each token what it may see of the sequence, or of `context` when given.
 
         `rotation` turns queries and keys of the new tokens. In self-attention `cache` supplies
-        the tokens before and takes up the new ones. In cross-attention an empty `cache` takes
-        up the keys and values of the context and later calls read them there.
+        the tokens before and takes up the new ones; one that attends itself knows who sees whom.
+        In cross-attention an empty `cache` takes up the keys and values of the context and later
+        calls read them there.
 
         Raises:
             ShapeError: a filled cross-attention cache holds a context of another length.
         """
         query = self.queries(hidden, rotation)
+        if cache is not None and not isinstance(cache, LayerCache):
+            mixed = cache.attend(query, *self.keys_and_values(hidden, rotation))
+            return self._output(mixed)
         if context is None:
             key, value = self.keys_and_values(hidden, rotation)
             if cache is not None:
@@ -113,6 +118,11 @@ class Attention(nn.Module):
             key, value = self._cached_context(context, cache)
         dropout = self.dropout if self.training else 0.0
         mixed = attend(query, key, value, mask=mask, is_causal=is_causal, dropout=dropout)
+        return self._output(mixed)
+
+    def _output(
+        self, mixed: Float[Tensor, "batch head query head_dim"]
+    ) -> Float[Tensor, "batch query dim"]:
         read = mixed.transpose(1, 2).flatten(2)
         return self.out(read if self.inner_norm is None else self.inner_norm(read))
 

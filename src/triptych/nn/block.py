@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from triptych.nn.attention import Attention
-from triptych.nn.cache import LayerCache
+from triptych.nn.cache import AttendingLayer, LayerCache
 from triptych.nn.mlp import MLP, GatedMLP
 from triptych.nn.norm import NormKind, make_norm
 from triptych.nn.rotary import Rotation
@@ -59,7 +59,7 @@ class Block(nn.Module):
         mask: AttentionMask | None = None,
         is_causal: bool = False,
         rotation: Rotation | None = None,
-        cache: LayerCache | None = None,
+        cache: LayerCache | AttendingLayer | None = None,
     ) -> Float[Tensor, "batch token dim"]:
         """The arguments are those of `Attention`."""
         mixed = self.attention(

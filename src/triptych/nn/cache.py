@@ -4,12 +4,28 @@ Room is reserved once and written in place: reading a token costs no copy of wha
 Beyond the reserved room it doubles. The cache is for inference; it keeps no gradients.
 """
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
 from triptych.errors import ShapeError
+
+
+@runtime_checkable
+class AttendingLayer(Protocol):
+    """A cache that makes the attention itself, because what it holds lies in several places."""
+
+    def attend(
+        self,
+        query: Float[Tensor, "batch head query head_dim"],
+        key: Float[Tensor, "batch kv_head query head_dim"],
+        value: Float[Tensor, "batch kv_head query head_dim"],
+    ) -> Float[Tensor, "batch head query head_dim"]:
+        """Take up new tokens and mix into each what it may see."""
+        ...
 
 
 class LayerCache:
@@ -29,6 +45,17 @@ class LayerCache:
         self._values = torch.empty(shape, dtype=dtype, device=device)
         self.length = 0
         """Tokens held."""
+
+    @classmethod
+    def of(
+        cls,
+        keys: Float[Tensor, "batch kv_head position head_dim"],
+        values: Float[Tensor, "batch kv_head position head_dim"],
+    ) -> "LayerCache":
+        """A cache that holds these, without a copy."""
+        cache = cls.__new__(cls)
+        cache._keys, cache._values, cache.length = keys, values, keys.shape[2]
+        return cache
 
     @property
     def keys(self) -> Float[Tensor, "batch kv_head position head_dim"]:
@@ -81,6 +108,11 @@ class LayerCache:
     def truncate(self, length: int) -> None:
         """Forget all tokens but the first `length`."""
         self.length = min(self.length, length)
+
+    def copy(self, start: int, stop: int) -> "LayerCache":
+        """Some of the tokens held, in a cache of their own."""
+        part = slice(start, stop)
+        return LayerCache.of(self.keys[:, :, part].clone(), self.values[:, :, part].clone())
 
     def _grow(self, max_tokens: int) -> None:
         room = (0, 0, 0, max_tokens - self.length)
@@ -166,6 +198,10 @@ class KVCache:
             layer.select(rows)
         if self._key_mask is not None:
             self._key_mask = self._key_mask[rows]
+
+    def copy(self, start: int, stop: int) -> "KVCache":
+        """Some of the tokens held, none of which is padding, in a cache of their own."""
+        return KVCache([layer.copy(start, stop) for layer in self.layers])
 
     def truncate(self, length: int) -> None:
         """Forget all tokens but the first `length`, to go on from there differently."""

@@ -20,6 +20,7 @@ from rich.table import Table
 from triptych.architectures import ARCHITECTURES, SCORERS, Architecture, find_architecture
 from triptych.checkpoint.layouts import open_architecture
 from triptych.checkpoint.precision import (
+    TABLE,
     QuantizeConfig,
     find_dtype,
     quantised_layers,
@@ -28,6 +29,7 @@ from triptych.checkpoint.precision import (
 from triptych.errors import UnknownNameError, UsageError
 from triptych.fusion.vlm import PANELS, VLMConfig
 from triptych.language import DecoderConfig, RotaryConfig
+from triptych.machine import available_memory_bytes
 from triptych.media import TilingConfig
 from triptych.nn.mlp import Activation
 from triptych.nn.quantised import Bits, fits_int4
@@ -35,7 +37,6 @@ from triptych.shapes import Tiles
 from triptych.tasks import embedded_models, find_model
 from triptych.vision import ViTConfig
 from triptych.xray.anatomy import build_on_meta
-from triptych.xray.machine import available_memory_bytes
 from triptych.xray.walk import cache_bytes_per_token
 
 PROGRAM_BYTES = 400_000_000
@@ -197,6 +198,9 @@ def weight_bytes(model: VLMConfig, dtype: torch.dtype, quantize: QuantizeConfig)
         layer, _, kind = name.rpartition(".")
         bits = layers.get(layer, "none") if kind == "weight" else "none"
         found[name.partition(".")[0]] += _parameter_bytes(tuple(parameter.shape), bits, dtype)
+        if layer == TABLE and bits != "none":
+            # A table is kept once to look up and once to multiply by.
+            found["language"] += parameter.numel() + 4 * len(parameter)
     return found
 
 
@@ -208,7 +212,7 @@ def _parameter_bytes(shape: tuple[int, ...], bits: Bits, dtype: torch.dtype) -> 
         return count * dtype.itemsize
     if bits == "int4" and fits_int4(*shape):
         return count * 5 // 8
-    return count + 8 * shape[0]
+    return count + 12 * shape[0]
 
 
 # -- activations ----------------------------------------------------------------------------------

@@ -1,0 +1,293 @@
+"""The engine: many requests at once, joining and leaving between steps.
+
+    submit --> waiting --> reading the prompt --> answering --> finished
+                  |              |                    |
+                  room for it?   pictures encoded,    one token a step,
+                                 chunk by chunk       or a draft that is checked
+
+A step reads new tokens of all running requests in one row (`triptych.nn.ragged`). What one request
+is answered is the same alone and in any company. A picture is encoded once and a beginning of
+prompts is read once, as long as memory lasts.
+
+Continuous batching: https://www.usenix.org/conference/osdi22/presentation/yu
+Chunked prompts: https://arxiv.org/abs/2308.16369
+Prefix trees: https://arxiv.org/abs/2312.07104
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from triptych.errors import CapacityError, ConfigError
+from triptych.fusion.vlm import VLM
+from triptych.generate.completion import Completion
+from triptych.generate.contrast import without_picture
+from triptych.generate.matching import Matcher, compile_structure
+from triptych.generate.options import GenerationOptions
+from triptych.generate.reading import Piece, Reader, last_boundary
+from triptych.generate.request import Request, Strand
+from triptych.generate.sampling import alternatives, is_plain, pick
+from triptych.machine import available_memory_bytes
+from triptych.processor import Processor, Sample
+
+_MOST_COMPARED = 32
+"""Waiting requests that a prompt is compared with, to find what they have in common."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineConfig:
+    """How much is done at the same time, and what it may take."""
+
+    max_running: int = 16
+    """Requests that are read or answered at the same time; others wait."""
+
+    chunk_tokens: int = 256
+    """Tokens of prompts that a step reads while others are being answered."""
+
+    max_step_tokens: int = 2048
+    """Tokens of prompts that a step reads while nobody waits for it."""
+
+    memory_bytes: int | None = None
+    """What keys, values and visual tokens may take; None for half of what is free at the start."""
+
+    keeps_answers: bool = True
+    """Keep what was read of a finished request, so that a conversation goes on from there."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_running", "chunk_tokens", "max_step_tokens"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.memory_bytes is not None and self.memory_bytes < 1:
+            raise ConfigError(f"memory_bytes must be above 0, got {self.memory_bytes}")
+
+
+class GenerationEngine:
+    """Answers requests to one model; not to be used by several threads at once."""
+
+    def __init__(
+        self, model: VLM, processor: Processor, config: EngineConfig | None = None
+    ) -> None:
+        self.model = model
+        self.processor = processor
+        self.config = config or EngineConfig()
+        self.memory_bytes = self.config.memory_bytes or available_memory_bytes() // 2
+        self.reader = Reader(model, visual_bytes=self.memory_bytes // 8)
+        self.waiting: list[Request] = []
+        self.running: list[Request] = []
+        self._weights = self._weights_version()
+
+    # -- what callers do ---------------------------------------------------------------------------
+
+    def submit(self, sample: Sample, options: GenerationOptions) -> Request:
+        """Queue a prompt to be answered.
+
+        Raises:
+            CapacityError: it could not fit even alone.
+            UsageError: its structure or its contrast cannot be used, or it asks for beams.
+        """
+        if options.num_beams > 1:
+            raise ConfigError("the engine searches no beams; use `generate`, or num_beams=1")
+        hidden = None if options.contrast is None else without_picture(sample, options.contrast)
+        request = Request(self.processor, sample, options, self._matcher(options), hidden)
+        self._check_fits(request)
+        self.waiting.append(request)
+        return request
+
+    def cancel(self, request: Request) -> None:
+        """Leave a request as it stands; its place is free at once."""
+        request.stop()
+        if request in self.waiting:
+            self.waiting.remove(request)
+        if request in self.running:
+            self._release(request)
+
+    def finish(self, requests: Sequence[Request]) -> list[Completion]:
+        """Go on until all of these are answered; other requests go on, too."""
+        try:
+            while not all(request.is_finished for request in requests):
+                self.step()
+        finally:
+            for request in requests:
+                self.cancel(request)
+        return [request.completion() for request in requests]
+
+    def stream(self, request: Request) -> Generator[str, None, Completion]:
+        """Go on until this one is answered, giving out its text as it grows; others go on, too."""
+        try:
+            while not request.is_finished:
+                self.step()
+                yield from request.take_pieces()
+            yield from request.take_pieces()
+        finally:
+            self.cancel(request)
+        return request.completion()
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        """One forward for all: some of the prompts, and the next tokens of the answers."""
+        self._check_weights()
+        self._admit()
+        pieces = self._plan()
+        if pieces:
+            self.reader.read(pieces)
+        for request in list(self.running):
+            if all(strand.logits is not None for strand in request.strands):
+                self._answer(request)
+
+    def clear(self) -> None:
+        """Forget pictures and beginnings that no running request uses."""
+        self.reader.clear()
+
+    # -- admission ---------------------------------------------------------------------------------
+
+    def _matcher(self, options: GenerationOptions) -> Matcher | None:
+        if options.structure is None:
+            return None
+        vocab_size = self.model.language.config.vocab_size
+        end_ids, tokenizer = self.processor.end_ids, self.processor.tokenizer
+        return compile_structure(options.structure, tokenizer, end_ids, vocab_size)
+
+    def _check_fits(self, request: Request) -> None:
+        needed = self._needed_bytes([request])
+        if needed > self.memory_bytes:
+            prompt = request.strands[0].num_prompt_tokens
+            raise CapacityError(
+                f"a prompt of {prompt} tokens and an answer of up to "
+                f"{request.options.max_new_tokens} need {_megabytes(needed)} of memory, and the "
+                f"engine may take {_megabytes(self.memory_bytes)}; use smaller pictures "
+                "(max_pixels), a shorter answer (max_new_tokens), or more memory (memory_bytes)"
+            )
+
+    def _admit(self) -> None:
+        """Let waiting requests in, first come first served, while there is room for them."""
+        while self.waiting and len(self.running) < self.config.max_running:
+            if not self._make_room(self.waiting[0]):
+                return
+            self.running.append(self.waiting.pop(0))
+
+    def _make_room(self, request: Request) -> bool:
+        """Whether the request fits beside those that run; drops what is unused if it must."""
+        left = self.memory_bytes - self._needed_bytes([*self.running, request])
+        if left < 0 and self.running:
+            return False
+        beginnings = self.reader.beginnings
+        for strand in request.strands:
+            # What it starts with may be kept already, and must not be what is dropped.
+            beginnings.match(strand.keys[:-1])
+        beginnings.shrink(self._bytes_stood_on() + max(0, left))
+        return True
+
+    def _bytes_stood_on(self) -> int:
+        """Of the beginnings that running requests go on from."""
+        used = {
+            id(each): len(each.keys)
+            for request in self.running
+            for strand in request.strands
+            if strand.beginning is not None
+            for each in strand.beginning.chain
+        }
+        return self.reader.token_bytes * sum(used.values())
+
+    def _needed_bytes(self, requests: Sequence[Request]) -> int:
+        """What these requests take at most while they are answered together."""
+        beginnings: dict[object, int] = {}
+        num_rows = longest = num_visual = 0
+        for request in requests:
+            for strand in request.strands:
+                end = last_boundary(strand)
+                beginnings[strand.keys[:end]] = end  # equal ones are kept once
+                tail = strand.num_prompt_tokens - end + request.options.max_new_tokens
+                longest = max(longest, tail)
+                num_rows += 1
+                num_visual = max(num_visual, sum(s.num_slots for s in strand.sample.spans))
+        num_kept = num_rows * longest + sum(beginnings.values())
+        visual_bytes = self.model.language.dim * self.reader.slots.keys[0].element_size()
+        return self.reader.token_bytes * num_kept + visual_bytes * num_visual
+
+    # -- steps -------------------------------------------------------------------------------------
+
+    def _plan(self) -> list[Piece]:
+        """What to read now: next tokens of answers, then of prompts what there is room for."""
+        answering: list[tuple[Strand, Request]] = []
+        reading: list[Strand] = []
+        for request in self.running:
+            for strand in request.strands:
+                if strand.num_read < strand.num_prompt_tokens:
+                    reading.append(strand)
+                elif strand.num_read < len(strand.token_ids):
+                    answering.append((strand, request))
+        # In the order of their slots, so that these can be read as they lie.
+        answering.sort(key=lambda each: each[0].row or 0)
+        pieces = [self.reader.go_on(strand, request.draft) for strand, request in answering]
+        room = self.config.chunk_tokens if answering else self.config.max_step_tokens
+        waiting = self.waiting[:_MOST_COMPARED]
+        coming = [*reading, *(strand for request in waiting for strand in request.strands)]
+        for strand in reading:
+            more, room = self.reader.read_prompt(strand, room, coming)
+            pieces += more
+        return pieces
+
+    def _answer(self, request: Request) -> None:
+        """Choose the next tokens of one request: one, and as many more as the draft got right."""
+        logits, *hidden = (cast(Tensor, strand.logits) for strand in request.strands)
+        draft, request.draft = request.draft, []
+        sums = logits.float().logsumexp(dim=-1)
+        for index, row in enumerate(logits):
+            token = self._pick(request, row, hidden[0][index] if hidden else None)
+            told = alternatives(row, request.options.num_alternatives)
+            request.push(token, float(row[token]) - float(sums[index]), told)
+            is_right = index < len(draft) and draft[index] == token
+            if request.is_finished or not is_right:
+                break
+        for strand in request.strands:
+            strand.logits = None
+            self.reader.forget_wrong(strand)
+        if request.is_finished:
+            self._release(request)
+        else:
+            request.guess()
+
+    def _pick(
+        self,
+        request: Request,
+        logits: Float[Tensor, " vocab"],
+        without: Float[Tensor, " vocab"] | None,
+    ) -> int:
+        if request.matcher is None and is_plain(request.options):
+            return int(logits.argmax())
+        allowed = None if request.matcher is None else request.matcher.allowed()
+        return pick(logits, request.options, request.generator, request.previous, allowed, without)
+
+    def _release(self, request: Request) -> None:
+        """Give the place of a request to others; keep what it has read where that is wanted."""
+        self.running.remove(request)
+        for strand in request.strands:
+            keep_bytes = None
+            if self.config.keeps_answers:
+                taken = self.reader.memory_bytes - self.reader.beginnings.memory_bytes
+                keep_bytes = self.memory_bytes - taken
+            self.reader.close(strand, keep_bytes)
+
+    # -- weights that change -----------------------------------------------------------------------
+
+    def _check_weights(self) -> None:
+        """Forget what was read with other weights."""
+        if self.running:
+            return
+        version = self._weights_version()
+        if version != self._weights:
+            self._weights = version
+            self.clear()
+
+    def _weights_version(self) -> tuple[int, int]:
+        """Changes when a weight is written to or replaced."""
+        weights = list(self.model.parameters())
+        return sum(map(id, weights)), sum(each._version for each in weights)  # pyright: ignore[reportPrivateUsage]
+
+
+def _megabytes(memory_bytes: int) -> str:
+    return f"{memory_bytes / 1e6:,.0f} MB"

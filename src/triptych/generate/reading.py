@@ -1,0 +1,314 @@
+"""How strands are read: what of them next, where it is kept, and one forward for all.
+
+A prompt is read in runs. What it shares with others, and what ends with its last picture, becomes a
+beginning; the rest goes into a slot, and the answer grows behind it. Runs that follow each other,
+and strands that share a run, may be read in the same forward: every layer writes before it reads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from triptych.errors import ShapeError
+from triptych.fusion.gated import Gated
+from triptych.fusion.memory import GatedMemory
+from triptych.fusion.strips import StripInputs
+from triptych.fusion.vlm import VLM
+from triptych.generate.beginnings import LEAST_SHARED, Beginnings, common_length
+from triptych.generate.request import Strand
+from triptych.generate.visual_tokens import MOST_TOGETHER, VisualTokenCache
+from triptych.nn.ragged import RaggedCache, Strip
+
+LONGEST_TAIL = 128
+"""Tokens behind the last picture that are read into a slot; slots are padded to the longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some tokens of a strand that are to be read now."""
+
+    strand: Strand
+    start: int
+    stop: int
+    strip: Strip
+    draft: Sequence[int] = ()
+    """Tokens at the end of them that nobody has chosen yet."""
+
+    @property
+    def num_kept(self) -> int:
+        """Of how many tokens at the end the logits are needed."""
+        if self.stop < self.strand.num_prompt_tokens:
+            return 0
+        return self.stop - max(self.start, self.strand.num_prompt_tokens - 1)
+
+
+class Reader:
+    """Reads strands of one model, and knows where what was read is kept."""
+
+    def __init__(self, model: VLM, visual_bytes: int) -> None:
+        """`visual_bytes` is what visual tokens of pictures may take."""
+        self.model = model
+        self.slots = model.language.open_slots()
+        language = model.language.config
+        token = 2 * language.depth * language.num_kv_heads * language.head_width
+        self.token_bytes = token * self.slots.keys[0].element_size()
+        """What keys and values of one token take in all layers."""
+        self.beginnings = Beginnings(self.token_bytes)
+        self.visual_tokens = VisualTokenCache(model, visual_bytes)
+        self._rows: list[Strand] = []
+        """Which strand has each slot."""
+        self._looking: tuple[tuple[int, ...], GatedMemory] | None = None
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of all that is kept."""
+        kept = self.slots.memory_bytes + self.beginnings.memory_bytes
+        return kept + self.visual_tokens.memory_bytes
+
+    # -- what to read ------------------------------------------------------------------------------
+
+    def go_on(self, strand: Strand, draft: Sequence[int]) -> Piece:
+        """The tokens of an answer that were chosen last, and a draft of more."""
+        start = strand.num_read
+        strand.num_read = len(strand.token_ids) + len(draft)
+        count = strand.num_read - start
+        return Piece(strand, start, strand.num_read, self._strip(strand, count, start), draft)
+
+    def read_prompt(
+        self, strand: Strand, room: int, coming: Sequence[Strand]
+    ) -> tuple[list[Piece], int]:
+        """As much of a prompt as there is room for, in tokens; and how much room is left.
+
+        `coming` are the prompts that are to be read beside and after it. Nothing is read where it
+        begins with what another is reading just now.
+        """
+        pieces: list[Piece] = []
+        while room > 0 and strand.num_read < strand.num_prompt_tokens:
+            stop = self._open(strand, coming)
+            if stop is None:
+                break
+            start = strand.num_read
+            # Tokens that see each other in both directions are read at once.
+            count = min(stop - start, max(room, strand.sample.num_mutual - start))
+            strip = self._strip(strand, count, start)
+            pieces.append(Piece(strand, start, start + count, strip))
+            strand.num_read += count
+            room -= count
+            if strand.is_reading and strand.beginning is not None:
+                strand.beginning.num_read += count
+                strand.is_reading = strand.num_read < stop
+        return pieces, room
+
+    def _open(self, strand: Strand, coming: Sequence[Strand]) -> int | None:
+        """See to it that a prompt can be read on; up to where, or None where it must wait."""
+        if strand.row is None and not strand.is_reading:
+            if not self._find_beginning(strand):
+                return None
+            self._look_at_pictures(strand, coming)
+            end = self._next_boundary(strand, coming)
+            if end is not None:
+                self._begin(strand, end)
+        if strand.is_reading:
+            return strand.num_before
+        if strand.row is None:
+            strand.row = self.slots.open()
+            self._rows.append(strand)
+        return strand.num_prompt_tokens
+
+    def _find_beginning(self, strand: Strand) -> bool:
+        """Go on from the longest beginning there is; False where that is being read by another."""
+        found, length = self.beginnings.match(strand.keys[:-1])
+        if found is not None and not found.is_ready:
+            return False
+        if found is not None and length > strand.num_read:
+            strand.num_reused += length - strand.num_read
+            strand.num_read = length
+            strand.stand_on(found)
+        return True
+
+    def _begin(self, strand: Strand, end: int) -> None:
+        """Start a beginning that others can go on from."""
+        keys = strand.keys[strand.num_read : end]
+        cache = self.model.language.allocate_cache(1, len(keys))
+        strand.stand_on(self.beginnings.add(strand.beginning, keys, cache))
+        strand.is_reading = True
+
+    def _next_boundary(self, strand: Strand, coming: Sequence[Strand]) -> int | None:
+        """Where the next beginning to be read ends; None where the rest goes into a slot."""
+        least = max(strand.num_read + 1, strand.sample.num_mutual)
+        ends = (_shared_with(strand, coming), last_boundary(strand))
+        return min((end for end in ends if end >= least), default=None)
+
+    def _strip(self, strand: Strand, count: int, start: int) -> Strip:
+        chain = [] if strand.beginning is None else strand.beginning.chain
+        caches = [each.cache for each in chain]
+        num_mutual = strand.sample.num_mutual if start == 0 else 0
+        if strand.is_reading:
+            return Strip(count, None, caches[-1], tuple(caches[:-1]), num_mutual)
+        return Strip(count, strand.row, None, tuple(caches), num_mutual)
+
+    # -- pictures ----------------------------------------------------------------------------------
+
+    def _look_at_pictures(self, strand: Strand, coming: Sequence[Strand]) -> None:
+        """Encode what the rest of the prompt shows, and beside it what others wait for."""
+        fusion = self.model.fusion
+        needs = isinstance(fusion, Gated) or strand.has_pictures_left
+        if strand.visual is not None or strand.memory is not None or not needs:
+            return
+        wanted = dict(strand.images)
+        for other in coming:
+            if other.num_read == 0 and len(wanted) < MOST_TOGETHER:
+                wanted.update(other.images)
+        tokens = self.visual_tokens.get(wanted)
+        visual = [tokens[name] for name in strand.pictures]
+        if isinstance(fusion, Gated):
+            strand.memory = fusion.remember(visual)
+            return
+        for own, span in zip(visual, strand.sample.spans, strict=True):
+            if len(own) != span.num_slots:
+                raise ShapeError(
+                    f"the picture at position {span.start} became {len(own)} visual tokens but "
+                    f"the prompt reserves {span.num_slots}; make the sample with this model's own "
+                    "processor"
+                )
+        strand.visual = torch.cat(visual)
+
+    # -- one forward -------------------------------------------------------------------------------
+
+    def read(self, pieces: Sequence[Piece]) -> None:
+        """Read all pieces, and leave their strands the logits that answers go on from."""
+        window = self.model.language.config.window
+        cache = RaggedCache(self.slots, [piece.strip for piece in pieces], window)
+        hidden = self.model.advance(self._inputs(pieces), cache)
+        cache.finish()
+        wanted: list[int] = []
+        first = 0
+        for piece in pieces:
+            first += piece.stop - piece.start
+            wanted += range(first - piece.num_kept, first)
+        if not wanted:
+            return
+        logits = self.model.language.head(hidden[:, wanted])[0]
+        answered = [piece for piece in pieces if piece.num_kept]
+        split = torch.split(logits, [piece.num_kept for piece in answered])
+        for piece, own in zip(answered, split, strict=True):
+            piece.strand.logits = own
+            piece.strand.visual = None
+
+    def _inputs(self, pieces: Sequence[Piece]) -> StripInputs:
+        token_ids: list[int] = []
+        positions: list[Tensor] = []
+        places: list[int] = []
+        visual: list[Tensor] = []
+        for piece in pieces:
+            strand, start, stop = piece.strand, piece.start, piece.stop
+            if strand.visual is not None:
+                which, own = strand.slots(start, stop)
+                places += [len(token_ids) + place for place in own]
+                visual.append(strand.visual[which])
+            token_ids += [*strand.token_ids[start:stop], *piece.draft]
+            positions.append(strand.positions(start, stop))
+        device = self.model.device
+        axes = torch.cat(positions, dim=1)[:, None].to(device)
+        has_one_axis = pieces[0].strand.sample.position_ids.ndim == 1
+        memory, counts = self._memory(pieces)
+        return StripInputs(
+            token_ids=torch.tensor([token_ids], device=device),
+            position_ids=axes[0] if has_one_axis else axes,
+            slots=torch.tensor(places, dtype=torch.long, device=device),
+            visual=torch.cat(visual) if places else None,
+            memory=memory,
+            image_counts=counts,
+        )
+
+    def _memory(
+        self, pieces: Sequence[Piece]
+    ) -> tuple[GatedMemory | None, Int[Tensor, "1 token"] | None]:
+        """What pictures outside the sequences look like, and which of them each token sees."""
+        memories = {id(piece.strand): piece.strand.memory for piece in pieces}
+        told = [memory for memory in memories.values() if memory is not None]
+        if not told:
+            return None, None
+        names = tuple(map(id, told))
+        if self._looking is None or self._looking[0] != names:
+            self._looking = names, GatedMemory.beside(told)
+        before: dict[int, int] = {}
+        total = 0
+        for name, memory in memories.items():
+            before[name] = total
+            total += 0 if memory is None else memory.num_images
+        counts: list[int] = []
+        for piece in pieces:
+            begun = piece.strand.num_images(piece.start, piece.stop)
+            counts += [before[id(piece.strand)] + count if count else 0 for count in begun]
+        return self._looking[1], torch.tensor([counts], device=self.model.device)
+
+    # -- what is kept ------------------------------------------------------------------------------
+
+    def forget_wrong(self, strand: Strand) -> None:
+        """Forget what was read of a draft that did not come true."""
+        # The token chosen last has not been read yet.
+        wrong = strand.num_read - (len(strand.token_ids) - 1)
+        if wrong > 0 and strand.row is not None:
+            self.slots.lengths[strand.row] -= wrong
+            strand.num_read -= wrong
+
+    def close(self, strand: Strand, keep_bytes: int | None) -> None:
+        """Give up the slot of a strand; keep what it holds as a beginning if it is worth it.
+
+        `keep_bytes` is what beginnings may take then; None to keep nothing.
+        """
+        if strand.row is not None:
+            if keep_bytes is not None:
+                self._keep(strand, strand.row, keep_bytes)
+            self._close_row(strand.row)
+            strand.row = None
+        begun = strand.beginning if strand.is_reading else None
+        strand.stand_on(None)
+        if begun is not None:
+            self.beginnings.drop(begun)
+        strand.is_reading = False
+        strand.visual = strand.memory = strand.logits = None
+        self._looking = None
+
+    def clear(self) -> None:
+        """Forget all that no strand uses."""
+        self.visual_tokens.clear()
+        self.beginnings.shrink(0)
+        self.slots.shrink()
+
+    def _keep(self, strand: Strand, row: int, keep_bytes: int) -> None:
+        keys = strand.keys_read[strand.num_before :]
+        needed = self.token_bytes * len(keys)
+        if len(keys) >= LEAST_SHARED and self.beginnings.shrink(keep_bytes - needed):
+            kept = self.slots.copy_out(row)
+            self.beginnings.add(strand.beginning, keys, kept).num_read = len(keys)
+
+    def _close_row(self, row: int) -> None:
+        """The last slot moves into the place of the closed one."""
+        self.slots.close(row)
+        moved = self._rows.pop()
+        if row < len(self._rows):
+            self._rows[row], moved.row = moved, row
+        self.slots.shrink()
+
+
+def last_boundary(strand: Strand) -> int:
+    """Where the beginnings of a prompt end, and what is its alone begins; 0 without any."""
+    sample, last = strand.sample, strand.num_prompt_tokens - 1
+    if sample.num_mutual > last:
+        return 0
+    end = max((span.stop for span in sample.spans), default=0)
+    end = min(max(end, sample.num_mutual), last)
+    return last if last - end > LONGEST_TAIL else end
+
+
+def _shared_with(strand: Strand, others: Sequence[Strand]) -> int:
+    """The most tokens that this prompt and another begin with alike; 0 where they are too few."""
+    keys = strand.keys[:-1]
+    lengths = (common_length(keys, other.keys[:-1]) for other in others if other is not strand)
+    most = max(lengths, default=0)
+    return most if most >= LEAST_SHARED else 0
