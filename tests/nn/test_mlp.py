@@ -26,6 +26,25 @@ def test_activations_follow_their_formulas(name):
     torch.testing.assert_close(activate(torch.tensor(numbers), name), expected)
 
 
+@pytest.mark.parametrize("name", FORMULAS)
+def test_an_activation_that_overwrites_says_the_same(name):
+    x = torch.randn(7, 5)
+    expected = activate(x.clone(), name)
+    torch.testing.assert_close(activate(x, name, may_overwrite=True), expected)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("kind", [MLP, GatedMLP])
+def test_an_mlp_says_the_same_with_and_without_a_gradient(kind, name):
+    mlp, x = kind(4, 12, name), torch.randn(3, 4)
+    before, learnt = x.clone(), mlp(x)
+    with torch.no_grad():
+        torch.testing.assert_close(mlp(x), learnt)
+    assert learnt.requires_grad and torch.equal(x, before)
+    learnt.sum().backward()
+    assert all(each.grad is not None and each.grad.any() for each in mlp.parameters())
+
+
 def test_an_mlp_widens_activates_and_narrows():
     mlp = MLP(2, 3, "squared_relu", out_dim=1)
     x = torch.randn(4, 2)

@@ -55,6 +55,15 @@ def test_angles_are_float32_and_the_result_keeps_its_dtype():
     assert torch.equal(turned, apply_rotation(x.float(), rotation).bfloat16())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_turning_is_the_same_with_and_without_a_gradient(dtype):
+    x = torch.randn(2, 3, 5, 8).to(dtype).transpose(1, 2)
+    rotation = rotation_1d(positions(4, 7, 9), 8, 1e4)
+    learnt = apply_rotation(x.clone().requires_grad_(), rotation)
+    assert learnt.requires_grad
+    torch.testing.assert_close(apply_rotation(x, rotation), learnt.detach())
+
+
 def test_a_grid_turns_first_by_row_then_by_column():
     cos, _ = rotation_2d(2, 3, 8, 100.0)
     assert cos.shape == (1, 6, 8)

@@ -110,7 +110,7 @@ def quantised_layers(model: VLM, quantize: QuantizeConfig) -> dict[str, Bits]:
         part = cast(nn.Module, getattr(model, panel))
         modules = cast(Iterator[tuple[str, nn.Module]], part.named_modules(prefix=panel))
         for name, module in modules:
-            if bits != "none" and type(module) is nn.Linear and name != EXTRA_HEAD:
+            if bits != "none" and isinstance(module, nn.Linear) and name != EXTRA_HEAD:
                 layers[name] = "int8" if name == HEAD else bits
     if quantize.language != "none" and model.config.language.tied:
         layers[TABLE] = "int8"

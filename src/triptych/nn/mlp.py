@@ -9,39 +9,58 @@ Norms inside a branch (Magneto): https://arxiv.org/abs/2210.06423
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from triptych.nn.linear import Linear, learns
+
 Activation: TypeAlias = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "squared_relu", "silu"]
 
 
-def activate(x: Float[Tensor, "*axis"], name: Activation) -> Float[Tensor, "*axis"]:
-    """Apply an activation by name."""
-    return _ACTIVATIONS[name](x)
+def activate(
+    x: Float[Tensor, "*axis"], name: Activation, *, may_overwrite: bool = False
+) -> Float[Tensor, "*axis"]:
+    """Apply an activation by name, onto `x` itself where that saves memory and may be."""
+    return _ACTIVATIONS[name](x, may_overwrite)
 
 
-def _gelu_tanh(x: Tensor) -> Tensor:
+def _gelu(x: Tensor, may_overwrite: bool) -> Tensor:
+    return functional.gelu(x)
+
+
+def _gelu_tanh(x: Tensor, may_overwrite: bool) -> Tensor:
     return functional.gelu(x, approximate="tanh")
 
 
-def _quick_gelu(x: Tensor) -> Tensor:
+def _quick_gelu(x: Tensor, may_overwrite: bool) -> Tensor:
     # The approximation OpenAI's CLIP was trained with; its weights need it, not the exact GELU.
-    return x * torch.sigmoid(1.702 * x)
+    # x * sigmoid(1.702 * x), by way of silu: a third of the time on a CPU, a sixth overwriting.
+    slope = 1.702
+    if may_overwrite:
+        return functional.silu(x.mul_(slope), inplace=True).mul_(1 / slope)
+    return functional.silu(x * slope) * (1 / slope)
 
 
-def _squared_relu(x: Tensor) -> Tensor:
-    return functional.relu(x).square()
+def _relu(x: Tensor, may_overwrite: bool) -> Tensor:
+    return functional.relu(x, inplace=may_overwrite)
 
 
-_ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
-    "gelu": functional.gelu,
+def _squared_relu(x: Tensor, may_overwrite: bool) -> Tensor:
+    return functional.relu(x, inplace=may_overwrite).square()
+
+
+def _silu(x: Tensor, may_overwrite: bool) -> Tensor:
+    return functional.silu(x, inplace=may_overwrite)
+
+
+_ACTIVATIONS: dict[Activation, Callable[[Tensor, bool], Tensor]] = {
+    "gelu": _gelu,
     "gelu_tanh": _gelu_tanh,
     "quick_gelu": _quick_gelu,
-    "relu": functional.relu,
+    "relu": _relu,
     "squared_relu": _squared_relu,
-    "silu": functional.silu,
+    "silu": _silu,
 }
 
 
@@ -61,15 +80,16 @@ class MLP(nn.Module):
         """With `inner_norm_eps` the widened, activated vector is normalised (Magneto's sub-LN)."""
         super().__init__()
         self.activation: Activation = activation
-        self.up = nn.Linear(dim, hidden_dim, bias=bias)
+        self.up = Linear(dim, hidden_dim, bias=bias)
         self.inner_norm = (
             None if inner_norm_eps is None else nn.LayerNorm(hidden_dim, eps=inner_norm_eps)
         )
-        self.down = nn.Linear(hidden_dim, out_dim or dim, bias=bias)
+        self.down = Linear(hidden_dim, out_dim or dim, bias=bias)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Float[Tensor, "*axis dim"]) -> Float[Tensor, "*axis out_dim"]:
-        wide = self.dropout(activate(self.up(hidden), self.activation))
+        wide = self.up(hidden)
+        wide = self.dropout(activate(wide, self.activation, may_overwrite=not learns(wide)))
         return self.down(wide if self.inner_norm is None else self.inner_norm(wide))
 
 
@@ -86,11 +106,14 @@ class GatedMLP(nn.Module):
     ) -> None:
         super().__init__()
         self.activation: Activation = activation
-        self.gate = nn.Linear(dim, hidden_dim, bias=bias)
-        self.up = nn.Linear(dim, hidden_dim, bias=bias)
-        self.down = nn.Linear(hidden_dim, dim, bias=bias)
+        self.gate = Linear(dim, hidden_dim, bias=bias)
+        self.up = Linear(dim, hidden_dim, bias=bias)
+        self.down = Linear(hidden_dim, dim, bias=bias)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Float[Tensor, "*axis dim"]) -> Float[Tensor, "*axis dim"]:
-        gated = activate(self.gate(hidden), self.activation) * self.up(hidden)
+        gate, up = self.gate(hidden), self.up(hidden)
+        if learns(gate, up):
+            return self.down(self.dropout(activate(gate, self.activation) * up))
+        gated = activate(gate, self.activation, may_overwrite=True).mul_(up)
         return self.down(self.dropout(gated))

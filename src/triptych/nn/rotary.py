@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from triptych.errors import ConfigError, ShapeError
+from triptych.nn.linear import learns
 
 Rotation: TypeAlias = tuple[
     Float[Tensor, "#batch token head_dim"], Float[Tensor, "#batch token head_dim"]
@@ -92,7 +93,13 @@ def apply_rotation(
     half = x.shape[-1] // 2
     cos, sin = (part[:, None, :, :half] for part in rotation)
     first, second = x[..., :half], x[..., half:]
-    turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+    if learns(x):
+        turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+    else:
+        # The same in place: half the time, and nothing but the result takes memory.
+        turned = x * rotation[0][:, None]
+        turned[..., :half].addcmul_(second, sin, value=-1)
+        turned[..., half:].addcmul_(first, sin)
     return turned.to(x.dtype)
 
 

@@ -13,8 +13,8 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
+from triptych.nn.linear import linear
 from triptych.shapes import Pixels
 
 NUM_CHANNELS = 3
@@ -41,7 +41,7 @@ class PatchEmbedding(nn.Module):
         weight = self.weight
         if pixels.ndim == 4 and self.num_frames > 1:
             weight = still_weight(weight, self.num_frames)
-        return functional.linear(patchify(pixels, self.patch_size), weight, self.bias)
+        return linear(patchify(pixels, self.patch_size), weight, self.bias)
 
 
 def patchify(pixels: Pixels, patch_size: int) -> Patches:

@@ -1,0 +1,84 @@
+"""One product, two libraries: the same numbers, gradients wherever they are wanted."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+from triptych.nn import linear as layers
+from triptych.nn.linear import Linear, learns, linear
+
+
+@pytest.fixture
+def is_always_large(monkeypatch):
+    monkeypatch.setattr(layers, "SMALL", 1)
+
+
+@pytest.fixture
+def calls(monkeypatch) -> list[tuple[int, ...]]:
+    """Shapes of the products that oneDNN was given."""
+    seen: list[tuple[int, ...]] = []
+    suits = layers._suits_onednn
+
+    def spy(hidden, weight):
+        answer = suits(hidden, weight)
+        if answer:
+            seen.append((hidden.numel() // hidden.shape[-1], *weight.shape))
+        return answer
+
+    monkeypatch.setattr(layers, "_suits_onednn", spy)
+    return seen
+
+
+@pytest.mark.parametrize("rows", [(1, 1), (2, 3), (1, 40)])
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_both_libraries_say_the_same(rows, has_bias, is_always_large, calls):
+    torch.manual_seed(0)
+    layer, x = Linear(24, 48, bias=has_bias), torch.randn(*rows, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), functional.linear(x, layer.weight, layer.bias))
+    assert calls == [(rows[0] * rows[1], 48, 24)]
+
+
+def test_inputs_may_lie_in_any_order(is_always_large, calls):
+    x, weight = torch.randn(24, 2, 5).permute(1, 2, 0), torch.randn(48, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(linear(x, weight), functional.linear(x, weight))
+    assert calls
+
+
+def test_gradients_are_those_of_torch(is_always_large):
+    torch.manual_seed(0)
+    layer, x = Linear(8, 12), torch.randn(5, 8, requires_grad=True)
+    layer(x).square().sum().backward()
+    ours = [layer.weight.grad, layer.bias.grad, x.grad]
+    weight, bias, y = (each.detach().requires_grad_() for each in (layer.weight, layer.bias, x))
+    functional.linear(y, weight, bias).square().sum().backward()
+    torch.testing.assert_close(ours, [weight.grad, bias.grad, y.grad])
+
+
+def test_small_products_and_single_rows_of_wide_weights_stay_with_torch(monkeypatch):
+    monkeypatch.setattr(layers, "SMALL", 64)
+    suits = layers._suits_onednn
+    assert suits(torch.ones(1, 8), torch.ones(8, 8))
+    assert not suits(torch.ones(1, 7), torch.ones(8, 7))
+    assert not suits(torch.ones(1, 16), torch.ones(8, 16))
+    assert suits(torch.ones(2, 16), torch.ones(8, 16))
+    assert not suits(torch.ones(0, 16), torch.ones(8, 16))
+
+
+def test_other_numbers_places_and_autocast_stay_with_torch(is_always_large):
+    x, weight = torch.ones(2, 8), torch.ones(8, 8)
+    suits = layers._suits_onednn
+    assert suits(x, weight)
+    assert not suits(x.bfloat16(), weight.bfloat16())
+    assert not suits(x.to("meta"), weight.to("meta"))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not suits(x, weight)
+        assert linear(x, weight).dtype == torch.bfloat16
+
+
+def test_what_learns_is_what_has_gradients_while_they_are_wanted():
+    plain, learning = torch.ones(1), torch.ones(1, requires_grad=True)
+    assert learns(plain, None, learning) and not learns(plain, None)
+    with torch.no_grad():
+        assert not learns(learning)
