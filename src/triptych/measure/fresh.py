@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from triptych.architectures import find_architecture
+from triptych.architectures import Architecture, find_architecture
 from triptych.architectures.debug import DEBUG_CORPUS
 from triptych.checkpoint.model_folder import LoadedModel
 from triptych.checkpoint.precision import Filling, find_dtype, read_quantize
@@ -27,7 +27,7 @@ VOCAB_SIZE = 2048
 
 
 def fresh_model(
-    name: str,
+    architecture: str | Architecture,
     *,
     dtype: str = "float32",
     quantize: str = "",
@@ -40,7 +40,7 @@ def fresh_model(
     knows few words, so that a text is more tokens than with the published one.
 
     Args:
-        name: Of the architecture, in which a hyphen is as good as an underscore.
+        architecture: Or its name, in which a hyphen is as good as an underscore.
         dtype: What it computes in.
         quantize: Panels kept in fewer bits, see `read_quantize`.
         max_pixels: The most that pictures may have, instead of what the architecture says.
@@ -51,7 +51,8 @@ def fresh_model(
         UsageError: a panel is to be quantised and this CPU has no instructions for it.
         FailureError: the weights do not fit into the memory that is left.
     """
-    architecture = find_architecture(name.replace("-", "_"))
+    if isinstance(architecture, str):
+        architecture = find_architecture(architecture.replace("-", "_"))
     numbers, bits = find_dtype(dtype), read_quantize(quantize)
     needed, left = (
         sum(weight_bytes(architecture.model, numbers, bits).values()),

@@ -31,7 +31,7 @@ class Machine:
         """As a file may be called: `amd-epyc-2-cores`."""
         words = re.sub(r"\(.*?\)|@.*", " ", self.cpu).lower()
         slug = re.sub(r"[^a-z0-9]+", "-", words).strip("-")
-        return f"{slug}-{self.cores}-cores"
+        return f"{slug}-{self.cores}-core{'' if self.cores == 1 else 's'}"
 
 
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimd", "i8mm")

@@ -1,5 +1,7 @@
 """A profile as people read it: a table, and a picture with a bar a stage."""
 
+import sys
+
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +16,8 @@ NONE = "-"
 
 def print_profile(profile: Profile) -> None:
     """Print what each stage took, and how much of the machine it used."""
-    console = Console(highlight=False)
+    # A pipe has no width of its own, and the usual 80 columns would cut the table.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     for line in headings(profile):
         console.print(line, soft_wrap=True)
     table = Table("stage", box=None, pad_edge=False)

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from triptych.checkpoint.model_folder import LoadedModel
 from triptych.engines import NativeEngine
-from triptych.errors import UsageError
 from triptych.fusion.vlm import Memory
 from triptych.inputs import ModelInputs
 from triptych.measure.clock import Clock
@@ -36,6 +35,8 @@ class Run:
     prompt: Prompt
     cache_bytes: int
     """Reserved for prompt and answer."""
+    token_ids: tuple[int, ...]
+    """The answer, chosen greedily; its first token is the prefill's."""
 
 
 class Request:
@@ -60,9 +61,8 @@ class Request:
         """Once through all stages.
 
         Raises:
-            UsageError: the prompt is longer than the model takes.
             MediaError: a picture or a clip cannot be opened.
-            TokenError: the model takes no clips.
+            TokenError: the prompt is longer than the model takes, or the model takes no clips.
         """
         clock, shapes = Clock(watches_memory=watches_memory), list[tuple[int, ...]]()
         opened: list[Picture | Clip] = []
@@ -78,13 +78,14 @@ class Request:
         with clock.stage("prefill"):
             cache, memory, logits = self._read(inputs, visual)
         with clock.stage("decode"):
-            self._go_on(inputs, cache, memory, logits)
+            chosen = self._go_on(inputs, cache, memory, logits)
         return Run(
             clock=clock,
             num_pixels=sum(map(_num_pixels, opened)),
             shapes=tuple(shapes),
             prompt=Prompt.of(inputs, visual),
             cache_bytes=cache.memory_bytes,
+            token_ids=tuple(cast(list[int], chosen.tolist())),
         )
 
     def _open(self) -> list[Picture | Clip]:
@@ -96,14 +97,7 @@ class Request:
         return (self.processor.encode_clip if is_clip else self.processor.encode_image)(opened)
 
     def _sample(self, encoded: Sequence[EncodedImage]) -> Sample:
-        sample = self.processor.encode(self._messages, add_generation_prompt=True, features=encoded)
-        if sample.num_truncated:
-            most = self.processor.config.max_tokens
-            raise UsageError(
-                f"the prompt is {most + sample.num_truncated} tokens long and this model takes "
-                f"{most}; show fewer or smaller pictures, or ask less"
-            )
-        return sample
+        return self.processor.encode(self._messages, add_generation_prompt=True, features=encoded)
 
     def _see(
         self, inputs: ModelInputs, clock: Clock, shapes: list[tuple[int, ...]]
@@ -128,15 +122,18 @@ class Request:
         hidden, memory = self.model.read(inputs, cache, visual)
         return cache, memory, language.head(hidden[:, -1:])
 
-    def _go_on(self, inputs: ModelInputs, cache: KVCache, memory: Memory, logits: Logits) -> None:
+    def _go_on(
+        self, inputs: ModelInputs, cache: KVCache, memory: Memory, logits: Logits
+    ) -> Int[Tensor, " answer"]:
         """Decode greedily, without regard to ends."""
         last = int(inputs.position_ids.max())
+        chosen = [logits[:, -1].argmax(dim=-1)]
         for position in range(last + 1, last + 1 + self._num_new_tokens):
             # Under M-RoPE, too, new text counts all axes alike.
             positions = torch.full_like(inputs.position_ids[..., :1], position)
-            token_ids = logits[:, -1:].argmax(dim=-1)
-            hidden = self.model.step(token_ids, positions, cache, memory)
-            logits = self.model.language.head(hidden)
+            hidden = self.model.step(chosen[-1][:, None], positions, cache, memory)
+            chosen.append(self.model.language.head(hidden)[:, -1].argmax(dim=-1))
+        return torch.cat(chosen)
 
 
 def _messages(pictures: Sequence[object], clips: Sequence[object], question: str) -> list[Message]:

@@ -116,9 +116,9 @@ def measure_stages(
         progress: Told what is being done.
 
     Raises:
-        UsageError: a number is below 1, or the prompt is longer than the model takes.
+        UsageError: a number is below 1.
         MediaError: a picture or a clip cannot be opened.
-        TokenError: the model takes no clips.
+        TokenError: the prompt is longer than the model takes, or the model takes no clips.
     """
     if num_new_tokens < 1 or repeats < 1:
         raise UsageError(
