@@ -12,11 +12,16 @@ import tokenizers
 import torch
 from jsonschema import Draft202012Validator
 from tests.generate.drawn_schemas import draw_schema
+from tests.laws.debug_models import picture
 from tokenizers import decoders, models, pre_tokenizers
 
+from triptych.checkpoint.layouts import open_model
+from triptych.checkpoint.model_folder import LoadedModel
 from triptych.errors import FailureError, TokenError, UsageError
+from triptych.generate import Completion, GenerationOptions, generate
 from triptych.generate.matching import Matcher, check_structure, compile_structure
 from triptych.generate.structure import Choice, JsonSchema, Regex, Structure
+from triptych.processor import ask_about
 from triptych.tasks import embedded_models
 from triptych.text import Tokenizer
 from triptych.text.token_bytes import token_bytes
@@ -383,3 +388,42 @@ def test_a_choice_that_a_vocabulary_cannot_spell_is_refused():
     tokenizer.add_special(["</s>"])
     with pytest.raises(UsageError, match="nothing that the model can write has this form"):
         compile_structure(Choice(("b",)), tokenizer, (2,), 3)
+
+
+# -- answers ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mini() -> LoadedModel:
+    return open_model(embedded_models()["mini"])
+
+
+def answer(mini: LoadedModel, structure: Structure, **options: float) -> Completion:
+    asked = ask_about([picture(0)], "what is it?")
+    sample = mini.processor.encode(asked, add_generation_prompt=True)
+    chosen = GenerationOptions(structure=structure, **options)
+    return generate(mini.model, mini.processor, [sample], chosen)[0]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_a_model_answers_in_the_form_that_is_asked_for(mini, temperature):
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 9}, "n": {"enum": [1, 20, 300]}},
+        "required": ["name", "n"],
+        "additionalProperties": False,
+    }
+    said = answer(mini, JsonSchema(schema), temperature=temperature)
+    assert said.ended
+    Draft202012Validator(schema).validate(json.loads(said.text))
+    said = answer(mini, Regex(r"\w{3}-\d"), temperature=temperature)
+    assert said.ended and re.fullmatch(r"\w{3}-\d", said.text)
+    said = answer(mini, Choice(("é", "a cat")), temperature=temperature)
+    assert said.ended and said.text in ("é", "a cat")
+
+
+def test_an_answer_that_meets_the_limit_has_the_beginning_of_its_form_and_has_not_ended(mini):
+    said = answer(mini, JsonSchema(RECEIPT), max_new_tokens=5)
+    assert not said.ended
+    assert len(said.token_ids) == 5
+    assert said.text.startswith('{"store":')

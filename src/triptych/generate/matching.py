@@ -123,9 +123,15 @@ def compile_structure(
 
     Raises:
         MissingExtraError: llguidance is not installed.
-        UsageError: nothing can have this form, or the library does not support it.
+        UsageError: nothing can have this form, the library does not support it, or the model has
+            no end token.
         TokenError: the tokenizer's tokens do not write definite bytes.
     """
+    if not end_ids:
+        raise UsageError(
+            "the model has no end token, so its answer would go on behind the form; leave the "
+            "structure out"
+        )
     kinds = _vocabularies.setdefault(tokenizer, {})
     key = (tuple(end_ids), vocab_size)
     if key not in kinds:

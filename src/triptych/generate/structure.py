@@ -13,6 +13,7 @@ llguidance: https://github.com/guidance-ai/llguidance
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -35,6 +36,14 @@ class JsonSchema:
             raise UsageError("no JSON fits the schema false; give true for any JSON")
         checked(self.schema)
 
+    def is_met_by(self, text: str) -> bool:
+        """Whether a text is JSON; whether it obeys the schema is not looked at."""
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError):
+            return False
+        return True
+
     def grammar(self, *, drops_space: bool = False) -> str:
         """The form as a grammar, with a space in front where the tokenizer drops one."""
         schema: dict[str, Any] = {} if self.schema is True else checked(self.schema)
@@ -51,6 +60,10 @@ class Regex:
 
     def __post_init__(self) -> None:
         translated(self.pattern)
+
+    def is_met_by(self, text: str) -> bool:
+        """Whether a text has the form."""
+        return re.fullmatch(self.pattern, text) is not None
 
     def grammar(self, *, drops_space: bool = False) -> str:
         """See `JsonSchema.grammar`."""
@@ -71,6 +84,10 @@ class Choice:
                 f"a choice needs texts, none of them empty, got {list(self.texts)}; name at least "
                 "one"
             )
+
+    def is_met_by(self, text: str) -> bool:
+        """Whether a text has the form."""
+        return text in self.texts
 
     def grammar(self, *, drops_space: bool = False) -> str:
         """See `JsonSchema.grammar`."""
