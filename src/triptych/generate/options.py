@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from triptych.errors import ConfigError
 from triptych.generate.contrast import Contrast
+from triptych.generate.structure import Structure
 
 MOST_ALTERNATIVES = 20
 """As many as OpenAI's servers tell at most."""
@@ -42,6 +43,9 @@ class GenerationOptions:
     lookup: int = 0
     """Most tokens drafted at a time by looking up how the last words went on before; 0 drafts
     none. The answer stays the same, quoting gets faster."""
+
+    structure: Structure | None = None
+    """What the answer must be: JSON of a schema, a regular expression, or one of some texts."""
 
     num_beams: int = 1
     """Hypotheses kept side by side; 1 means no beam search."""
@@ -92,6 +96,7 @@ class GenerationOptions:
             "tells no alternatives": self.num_alternatives == 0,
             "takes no contrast": self.contrast is None,
             "takes no drafts of lookup": self.lookup == 0,
+            "follows no structure": self.structure is None,
         }
         return tuple(
             (
