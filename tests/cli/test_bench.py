@@ -23,7 +23,7 @@ def test_a_table_is_printed(triptych, model, photo):
     done = triptych("bench", model, photo, "--repeats", 2, "--new-tokens", 2)
     assert done.code == 0
     words = [line.split()[0] for line in done.out.splitlines()]
-    assert words == ["qwen2_vl_debug", words[1], "stage", *STAGES, "first"]
+    assert words == ["qwen2_vl_debug", words[1], "stage", *STAGES, "first", "by"]
     assert done.err.splitlines() == [
         "peaks of this machine",
         "run for warmth",

@@ -13,6 +13,7 @@ from triptych.measure.machine import Machine
 from triptych.measure.peaks import Peaks
 from triptych.measure.profile import Profile, least_seconds, profile
 from triptych.measure.report import draw_profile, endings, print_profile
+from triptych.measure.request import Served
 from triptych.measure.stages import STAGES, Stage, Stages
 from triptych.measure.work import NOTHING, Work
 
@@ -45,6 +46,7 @@ def drawn() -> Profile:
         num_prompt_tokens=50,
         num_new_tokens=8,
         cache_bytes=4_000_000,
+        served=(Served(first_s=0.11, step_s=0.009), Served(first_s=0.11, step_s=None)),
     )
     return Profile(
         model="drawn",
@@ -79,6 +81,11 @@ def test_a_share_is_of_the_peak_that_bounds():
 def test_programs_read_every_figure():
     told = json.loads(json.dumps(drawn().as_dict()))
     assert told["first_token_ms"] == 120 and told["answer_ms"] == 200
+    assert told["engine"] == {
+        "first_token_ms": 110,
+        "token_ms": 9,
+        "first_token_times_ms": [110, 110],
+    }
     assert told["machine"]["name"] == "example-9000-2-cores"
     assert told["peaks"] == {
         "gemm_gflop_per_s": {"float32": 100, "bfloat16": 200, "int8": 400},
@@ -118,7 +125,8 @@ def test_people_read_a_table(capsys):
     assert "open 20.0 19.0-22.0 2,500 tokens - - - 2.00" in lines
     assert "prefill 100 99.0-102 500 tokens 50.0 0.01 50% GEMM 2.00" in lines
     assert "decode 10.0 9.00-12.0 5,000 tokens 0.10 2.50 25% read 2.00" in lines
-    assert lines[-1] == endings(drawn())[0]
+    assert lines[-2:] == endings(drawn())
+    assert lines[-1] == "by the engine: first token after 110 ms, 9.00 ms a token"
     assert "…" not in out
 
 

@@ -46,6 +46,20 @@ def test_what_is_timed_is_what_generates(name):
     assert run.token_ids[: len(answer.token_ids)] == answer.token_ids
 
 
+def test_the_engine_forgets_what_it_was_asked_before():
+    """Each time it reads the whole prompt and encodes the picture."""
+    request = Request(loaded("qwen2_vl_debug"), [picture(0, 56, 84)], [], "what is it?", 2)
+    seen: list[int] = []
+    vision = request.model.vision
+    handle = vision.register_forward_pre_hook(lambda *_: seen.append(1))
+    try:
+        served = [request.serve() for _ in range(3)]
+    finally:
+        handle.remove()
+    assert len(seen) == 3
+    assert all(each.first_s > 0 for each in served)
+
+
 def test_several_pictures_and_a_clip_are_one_question():
     measured = measure_stages(
         loaded("qwen2_vl_debug"),

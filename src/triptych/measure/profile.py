@@ -59,6 +59,11 @@ class Profile:
             "cache_bytes": measured.cache_bytes,
             "first_token_ms": measured.first_token_ms,
             "answer_ms": measured.answer_ms,
+            "engine": {
+                "first_token_ms": measured.served_first_ms,
+                "token_ms": measured.served_step_ms,
+                "first_token_times_ms": [each.first_s * 1e3 for each in measured.served],
+            },
             "stages": {stage.name: self._stage(stage) for stage in measured.stages},
         }
 
@@ -108,7 +113,7 @@ def profile(
         progress: Told what is being done.
 
     Raises:
-        UsageError, MediaError, TokenError: see `measure_stages`.
+        UsageError, MediaError, TokenError, CapacityError: see `measure_stages`.
     """
     say = progress or str
     dtype = str(loaded.model.language.dtype).removeprefix("torch.")

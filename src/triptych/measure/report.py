@@ -67,11 +67,13 @@ def headings(profile: Profile) -> list[str]:
 
 def endings(profile: Profile) -> list[str]:
     """What the stages come to."""
-    measured = profile.measured
+    measured, step = profile.measured, profile.measured.served_step_ms
+    more = "" if step is None else f", {_short(step)} ms a token"
     return [
         f"first token after {_short(measured.first_token_ms)} ms, "
         f"{measured.num_new_tokens} more after {_short(measured.answer_ms)} ms; "
-        f"key-value cache {measured.cache_bytes / 1e6:.1f} MB"
+        f"key-value cache {measured.cache_bytes / 1e6:.1f} MB",
+        f"by the engine: first token after {_short(measured.served_first_ms)} ms{more}",
     ]
 
 

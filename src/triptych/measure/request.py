@@ -1,5 +1,6 @@
 """One question about pictures, run stage by stage along the path that every answer takes."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from triptych.checkpoint.model_folder import LoadedModel
 from triptych.engines import NativeEngine
 from triptych.fusion.vlm import Memory
+from triptych.generate import EngineConfig, GenerationEngine, GenerationOptions
 from triptych.inputs import ModelInputs
 from triptych.measure.clock import Clock
 from triptych.measure.work import Prompt
@@ -39,6 +41,16 @@ class Run:
     """The answer, chosen greedily; its first token is the prefill's."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """The same question answered by the engine, which runs the stages as it likes."""
+
+    first_s: float
+    """From the files to the first token."""
+    step_s: float | None
+    """A further token; None where the answer ended with the first."""
+
+
 class Request:
     """A question about pictures and clips, which can be put again and again."""
 
@@ -55,6 +67,8 @@ class Request:
         self._pictures, self._clips = pictures, clips
         self._messages = _messages(pictures, clips, question)
         self._num_new_tokens = num_new_tokens
+        config = EngineConfig(keeps_answers=False)
+        self._serving = GenerationEngine(loaded.model, loaded.processor, config)
 
     @torch.inference_mode()
     def run(self, *, watches_memory: bool = False) -> Run:
@@ -87,6 +101,26 @@ class Request:
             cache_bytes=cache.memory_bytes,
             token_ids=tuple(cast(list[int], chosen.tolist())),
         )
+
+    def serve(self) -> Served:
+        """Once through the engine, which has forgotten all that it kept.
+
+        Raises:
+            CapacityError: it does not fit into what the engine may take.
+        """
+        engine = self._serving
+        engine.clear()
+        start = time.perf_counter()
+        sample = self.processor.encode(self._messages, add_generation_prompt=True)
+        options = GenerationOptions(max_new_tokens=self._num_new_tokens + 1)
+        request = engine.submit(sample, options)
+        while not request.token_ids:
+            engine.step()
+        first = time.perf_counter()
+        [answer] = engine.finish([request])
+        num_steps = len(answer.token_ids) - 1
+        step_s = (time.perf_counter() - first) / num_steps if num_steps else None
+        return Served(first_s=first - start, step_s=step_s)
 
     def _open(self) -> list[Picture | Clip]:
         pictures = [self._engine.open(each) for each in self._pictures]

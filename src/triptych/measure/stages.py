@@ -12,7 +12,7 @@
 
 All stages run once for warmth, while the memory is watched, and then several times one after the
 other, so that a machine that is busy for a while is so for all of them. A stage's time is the
-median of its times.
+median of its times. After each run the engine answers the same question in its own way.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from statistics import median
 
 from triptych.checkpoint.model_folder import LoadedModel
 from triptych.errors import UsageError
-from triptych.measure.request import Request, Run
+from triptych.measure.request import Request, Run, Served
 from triptych.measure.work import NOTHING, Work, Workload
 
 STAGES = ("open", "resize", "prompt", "vision", "connector", "prefill", "decode")
@@ -79,9 +79,22 @@ class Stages:
     """Tokens decoded, each in a step of its own; the first of an answer comes of the prefill."""
     cache_bytes: int
     """Key-value cache, reserved for prompt and answer."""
+    served: tuple[Served, ...]
+    """The same question put to the engine, once after each run; nothing was kept from before."""
 
     def __getitem__(self, name: str) -> Stage:
         return next(stage for stage in self.stages if stage.name == name)
+
+    @property
+    def served_first_ms(self) -> float:
+        """From the files to the first token, by the engine; the median."""
+        return median(each.first_s for each in self.served) * 1e3
+
+    @property
+    def served_step_ms(self) -> float | None:
+        """A further token, by the engine; None where the answer ended with the first."""
+        steps = [each.step_s for each in self.served if each.step_s is not None]
+        return median(steps) * 1e3 if steps else None
 
     @property
     def first_token_ms(self) -> float:
@@ -119,6 +132,7 @@ def measure_stages(
         UsageError: a number is below 1.
         MediaError: a picture or a clip cannot be opened.
         TokenError: the prompt is longer than the model takes, or the model takes no clips.
+        CapacityError: it does not fit into what the engine may take.
     """
     if num_new_tokens < 1 or repeats < 1:
         raise UsageError(
@@ -129,10 +143,13 @@ def measure_stages(
     request = Request(loaded, pictures, clips, question, num_new_tokens)
     say("run for warmth")
     warm = request.run(watches_memory=True)
+    request.serve()
     runs: list[Run] = []
+    served: list[Served] = []
     for index in range(repeats):
         say(f"run {index + 1} of {repeats}")
         runs.append(request.run())
+        served.append(request.serve())
     work = count(Workload(loaded.model), warm, num_new_tokens)
     amounts = _amounts(loaded, warm)
     return Stages(
@@ -153,6 +170,7 @@ def measure_stages(
         num_prompt_tokens=warm.prompt.num_tokens,
         num_new_tokens=num_new_tokens,
         cache_bytes=warm.cache_bytes,
+        served=tuple(served),
     )
 
 
