@@ -92,7 +92,7 @@ def test_every_panel_in_fewer_bits_says_nearly_the_same(folder, bits, least):
     assert cosine(logits(each), logits(small())) > least  # measured 0.9997 and 0.988
     linear = Int4Linear if bits == "int4" else Int8Linear
     assert isinstance(each.model.vision.blocks[0].mlp.down, linear)
-    assert isinstance(each.model.language.blocks[1].mlp.gate, Int8Linear | linear)
+    assert isinstance(each.model.language.blocks[1].mlp.down, Int8Linear | linear)
     assert isinstance(each.model.language.embedding, Int8Table)
 
 
@@ -120,8 +120,9 @@ def test_an_untied_head_has_eight_bits_and_its_table_none(tmp_path):
 
 def test_biases_are_kept(folder):
     each = open_model(folder, quantize=QuantizeConfig(language="int8"))
-    bias = each.model.language.blocks[0].attention.query.bias
-    assert torch.equal(bias, small().model.language.blocks[0].attention.query.bias)
+    plain = small().model.language.blocks[0].attention
+    biases = torch.cat([layer.bias for layer in (plain.query, plain.key, plain.value)])
+    assert torch.equal(each.model.language.blocks[0].attention.joint.bias, biases)
 
 
 def test_a_quantised_model_answers_alone_as_in_a_batch(folder):

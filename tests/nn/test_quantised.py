@@ -1,21 +1,28 @@
 """Fewer bits: what is stored is near what was given, and the kernels compute what is stored."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 
 from triptych.errors import UsageError
 from triptych.nn import quantised
+from triptych.nn.attention import Attention
+from triptych.nn.mlp import GatedMLP
 from triptych.nn.quantised import (
     GROUP,
     Int4Linear,
+    Int8Joint,
     Int8Linear,
     Int8Table,
     fits_int4,
     has_int8,
+    joined,
     quantise_linear,
     to_int4,
     to_int8,
 )
+from triptych.nn.rotary import rotation_1d
 
 needs_vnni = pytest.mark.skipif(not has_int8(), reason="this CPU has no VNNI instructions")
 
@@ -97,6 +104,50 @@ def test_a_row_comes_out_the_same_alone_and_in_a_batch(bits):
     together = layer(x)
     for row in range(9):
         assert torch.equal(layer(x[row : row + 1])[0], together[row])
+
+
+@needs_vnni
+def test_layers_of_one_input_are_the_same_as_one():
+    shapes, x = [(24, 50), (8, 50), (8, 50)], torch.randn(3, 50)
+    layers = [Int8Linear(weight(*shape, seed)) for seed, shape in enumerate(shapes)]
+    layers[1].bias = torch.nn.Parameter(torch.randn(8), requires_grad=False)
+    joint = joined(*layers)
+    assert joint is not None
+    assert torch.equal(joint(x), torch.cat([layer(x) for layer in layers], dim=-1))
+    assert joint.memory_bytes == sum(layer.memory_bytes for layer in layers)
+    assert joined(*layers, torch.nn.Linear(50, 8)) is None
+
+
+def quantised_copy(module: torch.nn.Module) -> torch.nn.Module:
+    """The same with all its linear layers in eight bits."""
+    copy = deepcopy(module).requires_grad_(False)
+    for name, layer in list(copy.named_children()):
+        if isinstance(layer, torch.nn.Linear):
+            setattr(copy, name, Int8Linear(layer.weight))
+            getattr(copy, name).bias = layer.bias
+    return copy
+
+
+@needs_vnni
+def test_joining_changes_nothing_but_the_number_of_products():
+    torch.manual_seed(0)
+    x, rotation = torch.randn(2, 5, 32), rotation_1d(torch.arange(5)[None], 8, 1e4)
+    attention = quantised_copy(Attention(32, 4, num_kv_heads=2, qkv_bias=True))
+    mlp = quantised_copy(GatedMLP(32, 48))
+    before = attention(x, rotation=rotation, is_causal=True), mlp(x)
+    attention.join()
+    mlp.join()
+    kinds = [type(each) for module in (attention, mlp) for each in module.children()]
+    assert kinds.count(Int8Joint) == 2 and kinds.count(Int8Linear) == 2
+    assert torch.equal(attention(x, rotation=rotation, is_causal=True), before[0])
+    assert torch.equal(mlp(x), before[1])
+
+
+@needs_vnni
+def test_norms_between_a_product_and_its_heads_keep_it_apart():
+    attention = quantised_copy(Attention(32, 4, qk_norm="rms"))
+    attention.join()
+    assert attention.joint is None and isinstance(attention.query, Int8Linear)
 
 
 @needs_vnni

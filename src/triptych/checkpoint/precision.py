@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from triptych.errors import ConfigError, UnknownNameError, nearest
 from triptych.fusion.vlm import PANELS, VLM, VLMConfig
+from triptych.nn.block import Block
+from triptych.nn.mlp import GatedMLP
 from triptych.nn.quantised import Bits, Int8Table, QuantisedLinear, check_int8, quantise_linear
 
 DTYPES: Mapping[str, torch.dtype] = {
@@ -175,4 +177,14 @@ class Filling:
             if isinstance(plain, nn.Linear) and not isinstance(layer, Int8Table):
                 layer.bias = plain.bias
             setattr(self._model.get_submodule(parent), own, layer)
+        self._join()
         return self._model.eval()
+
+    def _join(self) -> None:
+        """Make one layer of those that read the same, in blocks that see no other context."""
+        for panel in (self._model.vision, self._model.language):
+            for block in cast(nn.Module, panel).modules():
+                if isinstance(block, Block):
+                    block.attention.join()
+                    if isinstance(block.mlp, GatedMLP):
+                        block.mlp.join()

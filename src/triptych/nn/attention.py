@@ -23,6 +23,7 @@ from triptych.nn.cache import AttendingLayer, LayerCache
 from triptych.nn.linear import Linear
 from triptych.nn.masks import causal_mask
 from triptych.nn.norm import RMSNorm, make_norm
+from triptych.nn.quantised import Int8Joint, joined
 from triptych.nn.rotary import Rotation, apply_rotation
 from triptych.shapes import AttentionMask
 
@@ -80,6 +81,8 @@ class Attention(nn.Module):
             else nn.LayerNorm(num_heads * self.head_dim, eps=inner_norm_eps)
         )
         self.out = Linear(num_heads * self.head_dim, dim, bias=out_bias)
+        self.joint: Int8Joint | None = None
+        """Query, key and value as one layer, once `join` has made it."""
         self.norm_spans_heads = qk_norm == "rms_width"
         self.query_norm = _qk_norm(qk_norm, num_heads, self.head_dim, qk_norm_eps)
         self.key_norm = _qk_norm(qk_norm, self.num_kv_heads, self.head_dim, qk_norm_eps)
@@ -104,18 +107,18 @@ class Attention(nn.Module):
         Raises:
             ShapeError: a filled cross-attention cache holds a context of another length.
         """
-        query = self.queries(hidden, rotation)
-        if cache is not None and not isinstance(cache, LayerCache):
-            mixed = cache.attend(query, *self.keys_and_values(hidden, rotation))
-            return self._output(mixed)
         if context is None:
-            key, value = self.keys_and_values(hidden, rotation)
+            query, key, value = self._all_three(hidden, rotation)
+            if cache is not None and not isinstance(cache, LayerCache):
+                return self._output(cache.attend(query, key, value))
             if cache is not None:
                 key, value = cache.append(key, value)
-        elif cache is None:
-            key, value = self.keys_and_values(context)
         else:
-            key, value = self._cached_context(context, cache)
+            query = self.queries(hidden, rotation)
+            if isinstance(cache, LayerCache):
+                key, value = self._cached_context(context, cache)
+            else:
+                key, value = self.keys_and_values(context)
         dropout = self.dropout if self.training else 0.0
         mixed = attend(query, key, value, mask=mask, is_causal=is_causal, dropout=dropout)
         return self._output(mixed)
@@ -142,6 +145,34 @@ class Attention(nn.Module):
         key = self._heads(self.key(source), self.num_kv_heads, self.key_norm)
         value = self._heads(self.value(source), self.num_kv_heads, None)
         return (key if rotation is None else apply_rotation(key, rotation)), value
+
+    def join(self) -> None:
+        """Make one layer of query, key and value where they are in eight bits.
+
+        From then on it attends to its own sequence alone, never to a context.
+        """
+        if self.query_norm is None:
+            self.joint = joined(self.query, self.key, self.value)
+        if self.joint is not None:
+            del self.query, self.key, self.value
+
+    def _all_three(
+        self, hidden: Float[Tensor, "batch token dim"], rotation: Rotation | None
+    ) -> tuple[
+        Float[Tensor, "batch head token head_dim"],
+        Float[Tensor, "batch kv_head token head_dim"],
+        Float[Tensor, "batch kv_head token head_dim"],
+    ]:
+        """Queries, keys and values of the same tokens."""
+        if self.joint is None:
+            return self.queries(hidden, rotation), *self.keys_and_values(hidden, rotation)
+        mixed = self.joint(hidden)
+        heads = mixed.view(*mixed.shape[:2], -1, self.head_dim).transpose(1, 2)
+        num_turning = self.num_heads + self.num_kv_heads
+        turning, value = heads[:, :num_turning], heads[:, num_turning:]
+        if rotation is not None:
+            turning = apply_rotation(turning, rotation)
+        return turning[:, : self.num_heads], turning[:, self.num_heads :], value
 
     def _heads(
         self, x: Float[Tensor, "batch token width"], num_heads: int, norm: nn.Module | None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from triptych.nn.linear import Linear, learns
+from triptych.nn.quantised import Int8Joint, joined
 
 Activation: TypeAlias = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "squared_relu", "silu"]
 
@@ -109,10 +110,21 @@ class GatedMLP(nn.Module):
         self.gate = Linear(dim, hidden_dim, bias=bias)
         self.up = Linear(dim, hidden_dim, bias=bias)
         self.down = Linear(hidden_dim, dim, bias=bias)
+        self.joint: Int8Joint | None = None
+        """Gate and up as one layer, once `join` has made it."""
         self.dropout = nn.Dropout(dropout)
 
+    def join(self) -> None:
+        """Make one layer of gate and up where they are in eight bits."""
+        self.joint = joined(self.gate, self.up)
+        if self.joint is not None:
+            del self.gate, self.up
+
     def forward(self, hidden: Float[Tensor, "*axis dim"]) -> Float[Tensor, "*axis dim"]:
-        gate, up = self.gate(hidden), self.up(hidden)
+        if self.joint is None:
+            gate, up = self.gate(hidden), self.up(hidden)
+        else:
+            gate, up = self.joint(hidden).chunk(2, dim=-1)
         if learns(gate, up):
             return self.down(self.dropout(activate(gate, self.activation) * up))
         gated = activate(gate, self.activation, may_overwrite=True).mul_(up)

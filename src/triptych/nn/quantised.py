@@ -15,6 +15,7 @@ LLM.int8(): https://arxiv.org/abs/2208.07339
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
@@ -64,12 +65,43 @@ class Int8Linear(nn.Module):
         super().__init__()
         check_int8()
         self.out_dim, self.in_dim = weight.shape
-        self._packed = _pack(*to_int8(weight, workspace))
+        self.packed = _pack(*to_int8(weight, workspace))
         self.bias: nn.Parameter | None = None
 
     @property
     def memory_bytes(self) -> int:
         """What the weight takes, with what the kernel keeps of each output besides."""
+        return _packed_bytes(self.out_dim, self.in_dim)
+
+    def forward(self, hidden: Float[Tensor, "*axis in_dim"]) -> Float[Tensor, "*axis out_dim"]:
+        return _multiply(hidden, self.packed, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_dim}, {self.out_dim}, int8"
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        _refuse_saving("int8")
+
+
+class Int8Joint(nn.Module):
+    """Linear layers in eight bits that read the same, multiplied as one.
+
+    The outputs stand behind each other. One row then takes a third less time for what is not the
+    product itself, which is a quarter of it all.
+    """
+
+    def __init__(self, layers: Sequence[Int8Linear]) -> None:
+        """Put layers of one `in_dim` together; they themselves are not needed any more."""
+        super().__init__()
+        parts = [_unpack(layer.packed) for layer in layers]
+        levels, scales = (torch.cat(each) for each in zip(*parts, strict=True))
+        self.out_dim, self.in_dim = levels.shape
+        self._packed = _pack(levels, scales)
+        self.bias = _joint_bias(layers)
+
+    @property
+    def memory_bytes(self) -> int:
+        """As of its layers."""
         return _packed_bytes(self.out_dim, self.in_dim)
 
     def forward(self, hidden: Float[Tensor, "*axis in_dim"]) -> Float[Tensor, "*axis out_dim"]:
@@ -80,6 +112,12 @@ class Int8Linear(nn.Module):
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         _refuse_saving("int8")
+
+
+def joined(*layers: nn.Module) -> Int8Joint | None:
+    """The layers as one, if all are in eight bits."""
+    quantised = [layer for layer in layers if isinstance(layer, Int8Linear)]
+    return Int8Joint(quantised) if len(quantised) == len(layers) else None
 
 
 class Int4Linear(nn.Module):
@@ -258,6 +296,23 @@ def _pack(levels: Int8[Tensor, "out_dim in_dim"], scale: Float[Tensor, " out_dim
         torch.backends.quantized.engine = before
 
 
+def _unpack(packed: Any) -> tuple[Int8[Tensor, "out_dim in_dim"], Float[Tensor, " out_dim"]]:
+    weight, _ = torch.ops.quantized.linear_unpack(packed)
+    return weight.int_repr(), weight.q_per_channel_scales().float()
+
+
+def _joint_bias(layers: Sequence[Int8Linear]) -> nn.Parameter | None:
+    biases = [layer.bias for layer in layers]
+    if all(bias is None for bias in biases):
+        return None
+    like = next(bias for bias in biases if bias is not None)
+    parts = [
+        like.new_zeros(layer.out_dim) if bias is None else bias.detach()
+        for layer, bias in zip(layers, biases, strict=True)
+    ]
+    return nn.Parameter(torch.cat(parts), requires_grad=False)
+
+
 def _packed_bytes(out_dim: int, in_dim: int) -> int:
     """A byte a weight; of each output its scale, its zero and the sum of its levels."""
     return out_dim * in_dim + 12 * out_dim
@@ -268,14 +323,14 @@ def _multiply(hidden: Tensor, packed: Any, bias: Tensor | None = None) -> Tensor
     if torch.is_grad_enabled() and hidden.requires_grad:
         raise UsageError("quantised layers cannot be trained; load the model without quantising")
     rows = hidden.reshape(-1, hidden.shape[-1]).float()
-    scale = rows.abs().amax(dim=1, keepdim=True).clamp_(min=_TINY).div_(LEVELS)
+    scale = rows.abs().amax(dim=1, keepdim=True).div_(LEVELS).add_(_TINY)
     # The kernel rounds what it is given to whole numbers; their scale is put back afterwards,
     # because it knows one for all rows only.
-    mixed: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+    mixed: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default(
         rows / scale, 1.0, OFFSET, packed
     )
-    mixed = mixed.mul_(scale) if bias is None else torch.addcmul(bias.float(), mixed, scale)
-    return mixed.to(hidden.dtype).reshape(*hidden.shape[:-1], mixed.shape[-1])
+    mixed = mixed.mul_(scale) if bias is None else torch.addcmul(bias, mixed, scale)
+    return mixed.to(hidden.dtype).view(*hidden.shape[:-1], mixed.shape[-1])
 
 
 def _finished(mixed: Tensor, bias: Tensor | None, hidden: Tensor) -> Tensor:
