@@ -98,6 +98,14 @@ def test_a_question_may_be_about_several_pictures_or_none(assistant):
     assert costs[2] - costs[1] >= 16 and costs[1] - costs[0] >= 16
 
 
+def test_several_questions_are_answered_as_one_by_one(assistant):
+    questions = ["what is it?", "is it red?", "how many?"]
+    together = assistant.ask_each([picture(0)], questions, SHORT)
+    alone = [assistant.ask([picture(0)], question, SHORT) for question in questions]
+    assert [each.text for each in together] == [each.text for each in alone]
+    assert assistant.ask_each([picture(0)], []) == []
+
+
 @pytest.mark.parametrize("question", ["", "  \n"])
 def test_an_empty_question_is_refused(assistant, question):
     for ask in (assistant.ask, assistant.stream):

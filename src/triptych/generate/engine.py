@@ -16,6 +16,7 @@ Prefix trees: https://arxiv.org/abs/2312.07104
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from threading import RLock
 from typing import cast
 
 import torch
@@ -66,7 +67,10 @@ class EngineConfig:
 
 
 class GenerationEngine:
-    """Answers requests to one model; not to be used by several threads at once."""
+    """Answers requests to one model.
+
+    Several threads may use it: whichever has its turn goes a step for all of them.
+    """
 
     def __init__(
         self, model: VLM, processor: Processor, config: EngineConfig | None = None
@@ -78,7 +82,9 @@ class GenerationEngine:
         self.reader = Reader(model, visual_bytes=self.memory_bytes // 8)
         self.waiting: list[Request] = []
         self.running: list[Request] = []
+        self._parameters = list(model.parameters())
         self._weights = self._weights_version()
+        self._turn = RLock()
 
     # -- what callers do ---------------------------------------------------------------------------
 
@@ -93,17 +99,20 @@ class GenerationEngine:
             raise ConfigError("the engine searches no beams; use `generate`, or num_beams=1")
         hidden = None if options.contrast is None else without_picture(sample, options.contrast)
         request = Request(self.processor, sample, options, self._matcher(options), hidden)
-        self._check_fits(request)
-        self.waiting.append(request)
+        with self._turn:
+            self._check_fits(request)
+            self.waiting.append(request)
         return request
 
+    @torch.inference_mode()
     def cancel(self, request: Request) -> None:
         """Leave a request as it stands; its place is free at once."""
-        request.stop()
-        if request in self.waiting:
-            self.waiting.remove(request)
-        if request in self.running:
-            self._release(request)
+        with self._turn:
+            request.stop()
+            if request in self.waiting:
+                self.waiting.remove(request)
+            if request in self.running:
+                self._release(request)
 
     def finish(self, requests: Sequence[Request]) -> list[Completion]:
         """Go on until all of these are answered; other requests go on, too."""
@@ -129,18 +138,21 @@ class GenerationEngine:
     @torch.inference_mode()
     def step(self) -> None:
         """One forward for all: some of the prompts, and the next tokens of the answers."""
-        self._check_weights()
-        self._admit()
-        pieces = self._plan()
-        if pieces:
-            self.reader.read(pieces)
-        for request in list(self.running):
-            if all(strand.logits is not None for strand in request.strands):
-                self._answer(request)
+        with self._turn:
+            self._check_weights()
+            self._admit()
+            pieces = self._plan()
+            if pieces:
+                self.reader.read(pieces)
+            for request in list(self.running):
+                if all(strand.logits is not None for strand in request.strands):
+                    self._answer(request)
 
+    @torch.inference_mode()
     def clear(self) -> None:
         """Forget pictures and beginnings that no running request uses."""
-        self.reader.clear()
+        with self._turn:
+            self.reader.clear()
 
     # -- admission ---------------------------------------------------------------------------------
 
@@ -153,12 +165,12 @@ class GenerationEngine:
 
     def _check_fits(self, request: Request) -> None:
         needed = self._needed_bytes([request])
-        if needed > self.memory_bytes:
+        if needed > self._budget:
             prompt = request.strands[0].num_prompt_tokens
             raise CapacityError(
                 f"a prompt of {prompt} tokens and an answer of up to "
                 f"{request.options.max_new_tokens} need {_megabytes(needed)} of memory, and the "
-                f"engine may take {_megabytes(self.memory_bytes)}; use smaller pictures "
+                f"engine has {_megabytes(self._budget)} for them; use smaller pictures "
                 "(max_pixels), a shorter answer (max_new_tokens), or more memory (memory_bytes)"
             )
 
@@ -171,26 +183,32 @@ class GenerationEngine:
 
     def _make_room(self, request: Request) -> bool:
         """Whether the request fits beside those that run; drops what is unused if it must."""
-        left = self.memory_bytes - self._needed_bytes([*self.running, request])
-        if left < 0 and self.running:
+        together = [*self.running, request]
+        if self.running and self._needed_bytes(together) > self._budget:
             return False
         beginnings = self.reader.beginnings
         for strand in request.strands:
-            # What it starts with may be kept already, and must not be what is dropped.
+            # What it starts with may be kept already, and must be the last to be dropped.
             beginnings.match(strand.keys[:-1])
-        beginnings.shrink(self._bytes_stood_on() + max(0, left))
+        beginnings.shrink(self._beginnings_may_take(together))
         return True
 
-    def _bytes_stood_on(self) -> int:
-        """Of the beginnings that running requests go on from."""
+    @property
+    def _budget(self) -> int:
+        """What keys and values may take; the rest is for visual tokens that are kept."""
+        return self.memory_bytes - self.reader.visual_tokens.most_bytes
+
+    def _beginnings_may_take(self, requests: Sequence[Request]) -> int:
+        """Those that are there, so that all fits that these requests are yet to need."""
+        left = self._budget - self._needed_bytes(requests)
         used = {
             id(each): len(each.keys)
-            for request in self.running
+            for request in requests
             for strand in request.strands
             if strand.beginning is not None
             for each in strand.beginning.chain
         }
-        return self.reader.token_bytes * sum(used.values())
+        return self.reader.token_bytes * sum(used.values()) + max(0, left)
 
     def _needed_bytes(self, requests: Sequence[Request]) -> int:
         """What these requests take at most while they are answered together."""
@@ -203,10 +221,11 @@ class GenerationEngine:
                 tail = strand.num_prompt_tokens - end + request.options.max_new_tokens
                 longest = max(longest, tail)
                 num_rows += 1
-                num_visual = max(num_visual, sum(s.num_slots for s in strand.sample.spans))
-        num_kept = num_rows * longest + sum(beginnings.values())
-        visual_bytes = self.model.language.dim * self.reader.slots.keys[0].element_size()
-        return self.reader.token_bytes * num_kept + visual_bytes * num_visual
+                num_visual += sum(span.num_slots for span in strand.sample.spans)
+        slots = self.reader.slots
+        visual_bytes = num_visual * self.model.language.dim * slots.keys[0].element_size()
+        beginning_bytes = self.reader.token_bytes * sum(beginnings.values())
+        return slots.bytes_for(num_rows, longest) + beginning_bytes + visual_bytes
 
     # -- steps -------------------------------------------------------------------------------------
 
@@ -266,11 +285,8 @@ class GenerationEngine:
         """Give the place of a request to others; keep what it has read where that is wanted."""
         self.running.remove(request)
         for strand in request.strands:
-            keep_bytes = None
-            if self.config.keeps_answers:
-                taken = self.reader.memory_bytes - self.reader.beginnings.memory_bytes
-                keep_bytes = self.memory_bytes - taken
-            self.reader.close(strand, keep_bytes)
+            keeps = self.config.keeps_answers
+            self.reader.close(strand, self._beginnings_may_take(self.running) if keeps else None)
 
     # -- weights that change -----------------------------------------------------------------------
 
@@ -283,11 +299,10 @@ class GenerationEngine:
             self._weights = version
             self.clear()
 
-    def _weights_version(self) -> tuple[int, int]:
-        """Changes when a weight is written to or replaced."""
-        weights = list(self.model.parameters())
-        return sum(map(id, weights)), sum(each._version for each in weights)  # pyright: ignore[reportPrivateUsage]
+    def _weights_version(self) -> int:
+        """Grows whenever a weight is written to."""
+        return sum(each._version for each in self._parameters)  # pyright: ignore[reportPrivateUsage]
 
 
 def _megabytes(memory_bytes: int) -> str:
-    return f"{memory_bytes / 1e6:,.0f} MB"
+    return f"{memory_bytes / 1e6:,.1f} MB"

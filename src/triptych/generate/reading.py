@@ -139,7 +139,10 @@ class Reader:
     def _next_boundary(self, strand: Strand, coming: Sequence[Strand]) -> int | None:
         """Where the next beginning to be read ends; None where the rest goes into a slot."""
         least = max(strand.num_read + 1, strand.sample.num_mutual)
-        ends = (_shared_with(strand, coming), last_boundary(strand))
+        ends = [last_boundary(strand)]
+        shared = _shared_with(strand, coming)
+        if shared - strand.num_read >= LEAST_SHARED:
+            ends.append(shared)
         return min((end for end in ends if end >= least), default=None)
 
     def _strip(self, strand: Strand, count: int, start: int) -> Strip:
@@ -307,8 +310,7 @@ def last_boundary(strand: Strand) -> int:
 
 
 def _shared_with(strand: Strand, others: Sequence[Strand]) -> int:
-    """The most tokens that this prompt and another begin with alike; 0 where they are too few."""
+    """The most tokens that this prompt and another begin with alike."""
     keys = strand.keys[:-1]
     lengths = (common_length(keys, other.keys[:-1]) for other in others if other is not strand)
-    most = max(lengths, default=0)
-    return most if most >= LEAST_SHARED else 0
+    return max(lengths, default=0)

@@ -20,7 +20,8 @@ class VisualTokenCache:
 
     def __init__(self, model: VLM, most_bytes: int) -> None:
         self._model = model
-        self._most_bytes = most_bytes
+        self.most_bytes = most_bytes
+        """What is kept may take so much."""
         self._held: OrderedDict[bytes, VisualTokens] = OrderedDict()
         self.memory_bytes = 0
         self.num_encoded = 0
@@ -59,11 +60,11 @@ class VisualTokenCache:
         return made
 
     def _keep(self, name: bytes, tokens: VisualTokens) -> None:
-        if tokens.nbytes > self._most_bytes:
+        if tokens.nbytes > self.most_bytes:
             return
         # A copy: what was encoded together shares its memory.
         self._held[name] = tokens.clone()
         self.memory_bytes += tokens.nbytes
-        while self.memory_bytes > self._most_bytes:
+        while self.memory_bytes > self.most_bytes:
             _, dropped = self._held.popitem(last=False)
             self.memory_bytes -= dropped.nbytes

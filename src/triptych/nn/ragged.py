@@ -28,8 +28,8 @@ from triptych.nn.parts import LogSums, Mixed, attend_part, merge
 Queries = Float[Tensor, "1 head token head_dim"]
 KeysOrValues = Float[Tensor, "1 kv_head token head_dim"]
 
-_LEAST_ROOM = 64
-"""Tokens a slot has room for from the start."""
+_ROOM_STEP = 64
+"""Slots have room for a multiple of so many tokens."""
 
 
 class Slots:
@@ -69,7 +69,7 @@ class Slots:
         """A new empty slot, behind all others."""
         self.lengths.append(0)
         if len(self.lengths) > self.num_rows:
-            self._resize(max(1, 2 * self.num_rows), max(_LEAST_ROOM, self.room))
+            self._resize(_rows_for(len(self.lengths)), self.room)
         return len(self.lengths) - 1
 
     def close(self, row: int) -> None:
@@ -85,12 +85,19 @@ class Slots:
     def reserve(self, length: int) -> None:
         """Make room for so many tokens in every slot."""
         if length > self.room:
-            self._resize(self.num_rows, max(length, 2 * self.room))
+            self._resize(self.num_rows, _room_for(length))
+
+    def bytes_for(self, num_rows: int, length: int) -> int:
+        """Bytes reserved at most while so many slots are open and none holds more tokens."""
+        _, kv_heads, _, head_dim = self.keys[0].shape
+        token_bytes = kv_heads * head_dim * self.keys[0].element_size()
+        return 2 * len(self.keys) * token_bytes * _rows_for(num_rows) * _room_for(length)
 
     def shrink(self) -> None:
-        """Give back the room of slots that are not open; all of it when none is."""
-        if len(self.lengths) < self.num_rows // 2 or not self.lengths:
-            self._resize(len(self.lengths), self.room if self.lengths else 0)
+        """Give back room that is not needed any more; all of it when no slot is open."""
+        num_rows, room = _rows_for(len(self.lengths)), _room_for(max(self.lengths, default=0))
+        if num_rows < self.num_rows or 2 * room < self.room:
+            self._resize(num_rows, min(self.room, room))
 
     def copy_out(self, row: int) -> KVCache:
         """What a slot holds, in a cache of its own."""
@@ -397,3 +404,13 @@ def _running_sums(counts: Sequence[int]) -> list[int]:
     for count in counts:
         sums.append(sums[-1] + count)
     return sums[:-1]
+
+
+def _rows_for(num_rows: int) -> int:
+    """A power of two, so that rows that come one by one are not copied each time."""
+    return 1 << (num_rows - 1).bit_length() if num_rows else 0
+
+
+def _room_for(length: int) -> int:
+    """A little more than is needed now."""
+    return -(-5 * length // (4 * _ROOM_STEP)) * _ROOM_STEP

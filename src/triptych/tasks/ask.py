@@ -26,6 +26,24 @@ def ask(
     return responder.answer([asked], options, [responder.note(opened)])[0]
 
 
+def ask_each(
+    responder: Responder,
+    pictures: Sequence[object],
+    questions: Sequence[str],
+    options: GenerationOptions,
+) -> list[Answer]:
+    """The answer to each of several questions about the same pictures, which are read once.
+
+    Raises:
+        UsageError: a question is empty.
+    """
+    for question in questions:
+        check_question(question)
+    opened = responder.open(pictures)
+    asked = [ask_about(opened, question) for question in questions]
+    return responder.answer(asked, options, [responder.note(opened)] * len(questions))
+
+
 def stream_answer(
     responder: Responder, pictures: Sequence[object], question: str, options: GenerationOptions
 ) -> Streamed:

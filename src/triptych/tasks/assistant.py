@@ -21,7 +21,7 @@ from triptych.fusion.vlm import VLM
 from triptych.generate import GenerationOptions
 from triptych.media import Picture
 from triptych.processor import Processor
-from triptych.tasks.ask import ANSWERING, ask, stream_answer
+from triptych.tasks.ask import ANSWERING, ask, ask_each, stream_answer
 from triptych.tasks.caption import caption
 from triptych.tasks.converse import Conversation
 from triptych.tasks.locate import locate
@@ -99,6 +99,21 @@ class Assistant:
             UsageError: the question is empty.
         """
         return ask(self._responder, pictures, question, options or ANSWERING)
+
+    def ask_each(
+        self,
+        pictures: Sequence[object],
+        questions: Sequence[str],
+        options: GenerationOptions | None = None,
+    ) -> list[Answer]:
+        """The answer to each of several questions about the same pictures, all at once.
+
+        Each is answered as if it were the only one; the pictures are read once for all.
+
+        Raises:
+            UsageError: a question is empty.
+        """
+        return ask_each(self._responder, pictures, questions, options or ANSWERING)
 
     def stream(
         self,
