@@ -19,6 +19,8 @@ VERBS = (
 )
 OPTIONS = (
     *("--model", "--max-pixels", "--temperature", "--beams", "--seed", "--max-tokens"),
+    *("--top-p", "--top-k", "--min-p", "--repetition-penalty", "--contrast", "--contrast-strength"),
+    *("--lookup", "--alternatives"),
     *("--dtype", "--quantize", "--offline"),
 )
 LOOKING = ("ask", "caption", "chat", "locate", "point", "read", "watch")
@@ -72,6 +74,7 @@ def test_the_version_is_the_package_version(triptych: Command) -> None:
         (["locate", "x.jpg"], "phrase"),
         (["caption", "--model", "y"], "pictures"),
         (["caption", "x.jpg", "--model", "y", "--beams", "two"], "--beams"),
+        (["ask", "x.jpg", "what?", "--contrast", "white"], "--contrast"),
     ],
 )
 def test_wrong_usage_gets_a_short_message(

@@ -91,12 +91,16 @@ def chunk(text: str | None = None, reason: str | None = None, **more: object) ->
     choice = {"index": 0, "delta": delta, "finish_reason": reason}
     logprobs = more.pop("logprobs", None)
     if logprobs is not None:
-        choice["logprobs"] = scores(logprobs)
+        choice["logprobs"] = logprobs if isinstance(logprobs, dict) else scores(logprobs)
     return event({"choices": [choice], **more})
 
 
-def scores(values: Sequence[float]) -> dict[str, Any]:
-    return {"content": [{"token": "t", "logprob": value, "bytes": None} for value in values]}
+def scores(values: Sequence[float], tops: Sequence[dict[str, float]] = ()) -> dict[str, Any]:
+    """Log-probabilities of tokens, and of the likeliest in their places."""
+    content = [{"token": "t", "logprob": value, "bytes": None} for value in values]
+    for told, top in zip(content, tops, strict=False):
+        told["top_logprobs"] = [{"token": token, "logprob": top[token]} for token in top]
+    return {"content": content}
 
 
 def event(plain: object) -> bytes:

@@ -19,17 +19,19 @@ from tests.engines.scripted import (
 from tests.laws.debug_models import picture
 
 import triptych
-from triptych.engines import Engine
+from triptych.engines import Alternative, Engine
 from triptych.engines.http import Server, ServerConfig
 from triptych.engines.openai import NUM_PARALLEL, OpenAIEngine, connect
 from triptych.errors import EngineError, MediaError, TokenError, UsageError
 from triptych.generate import GenerationOptions
+from triptych.generate.contrast import Contrast
 from triptych.geometry import Box, Point
 from triptych.media import Clip, open_clip, open_image
 from triptych.processor import ask_about
 
 GREEDY = GenerationOptions(max_new_tokens=7)
 USAGE = {"prompt_tokens": 30, "completion_tokens": 2, "total_tokens": 32}
+PENALTIES = ("repetition_penalty", "repeat_penalty", "repeat_last_n")
 HELLO = [{"role": "user", "content": "hello"}]
 
 
@@ -67,23 +69,39 @@ def test_a_greedy_question_is_asked_so():
 
 def test_every_way_of_choosing_is_passed_on():
     options = GenerationOptions(
-        max_new_tokens=3, temperature=0.5, top_p=0.9, top_k=4, seed=6, stop=("x", "y")
+        max_new_tokens=3,
+        temperature=0.5,
+        top_p=0.9,
+        top_k=4,
+        min_p=0.2,
+        repetition_penalty=1.3,
+        num_alternatives=5,
+        seed=6,
+        stop=("x", "y"),
     )
     with serving(streams(chunk("hi", "stop"), DONE)) as scripted:
         list(engine(scripted).stream(HELLO, options))
         body = scripted.asked[0].body
     assert body["temperature"] == 0.5
     assert (body["top_p"], body["top_k"], body["seed"]) == (0.9, 4, 6)
-    assert body["stop"] == ["x", "y"]
+    assert (body["min_p"], body["top_logprobs"], body["stop"]) == (0.2, 5, ["x", "y"])
+    # As vLLM and SGLang call it, and as llama.cpp does.
+    assert body["repetition_penalty"] == body["repeat_penalty"] == 1.3
+    assert body["repeat_last_n"] == -1
     assert (body["stream"], body["stream_options"]) == (True, {"include_usage": True})
 
 
-def test_beams_are_refused_in_one_sentence():
-    with (
-        serving(says({})) as scripted,
-        pytest.raises(UsageError, match="openai engine has no beam search"),
-    ):
-        engine(scripted).answer([HELLO], GenerationOptions(num_beams=2))
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"num_beams": 2}, "openai engine has no beam search; take one beam"),
+        ({"contrast": Contrast()}, "openai engine has no contrast; leave it out, or take the nat"),
+        ({"lookup": 4}, "openai engine cannot ask for drafts of lookup, .*; leave lookup out"),
+    ],
+)
+def test_what_no_server_does_is_refused_in_one_sentence(options, said):
+    with serving(says({})) as scripted, pytest.raises(UsageError, match=said):
+        engine(scripted).answer([HELLO], GenerationOptions(**options))
 
 
 def test_pictures_travel_inside_the_messages_in_their_order():
@@ -183,6 +201,30 @@ def test_a_field_that_a_server_refuses_is_left_out_from_then_on(status):
         assert ["logprobs" in asked.body for asked in scripted.asked] == [True, False, False]
 
 
+def test_a_server_may_tell_less_of_what_might_have_come():
+    options = GenerationOptions(num_alternatives=3)
+    refused = (("top_logprobs above 1", [True, False]), ("no logprobs here", [False, False]))
+    for said, left in refused:
+        with serving(says({"error": said}, 400), says(completion("hi"))) as scripted:
+            [reply] = engine(scripted).answer([HELLO], options)
+            body = scripted.asked[1].body
+        assert [name in body for name in ("logprobs", "top_logprobs")] == left
+        assert (reply.text, reply.alternatives) == ("hi", ())
+
+
+def test_a_penalty_has_several_names_and_one_of_them_must_be_known():
+    options = GenerationOptions(repetition_penalty=1.3)
+    refusals = [says({"error": f"{name} is not known"}, 400) for name in PENALTIES]
+    with serving(*refusals[1:], says(completion("hi"))) as scripted:
+        assert engine(scripted).answer([HELLO], options)[0].text == "hi"
+        assert [name in scripted.asked[-1].body for name in PENALTIES] == [True, False, False]
+    with (
+        serving(refusals[0]) as scripted,
+        pytest.raises(EngineError, match="repetition_penalty is not known"),
+    ):
+        engine(scripted).answer([HELLO], options)
+
+
 def test_a_stream_may_do_without_its_options_too():
     refusal = says({"error": {"message": "unknown field stream_options"}}, 400)
     with serving(refusal, streams(chunk("hi", "stop"), DONE)) as scripted:
@@ -244,6 +286,22 @@ def test_a_streamed_answer_says_the_same():
     assert (reply.text, reply.ended) == ("hi there", True)
     assert (reply.num_prompt_tokens, reply.num_answer_tokens) == (30, 2)
     assert reply.log_probabilities == (-0.5, -0.25)
+
+
+def test_what_might_have_come_is_told_whole_and_streamed():
+    tops = [{"b": -2.0, "hi": -0.5}, {" there": -0.25}]
+    options = GenerationOptions(num_alternatives=2)
+    expected = (
+        (Alternative("hi", -0.5), Alternative("b", -2.0)),
+        (Alternative(" there", -0.25),),
+    )
+    told = completion("hi there")
+    told["choices"][0]["logprobs"] = scores([-0.5, -0.25], tops)
+    with serving(says(told)) as scripted:
+        assert engine(scripted).answer([HELLO], options)[0].alternatives == expected
+    parts = [chunk("x", logprobs=scores([-0.5], [top])) for top in tops]
+    with serving(streams(*parts, chunk(None, "stop"), DONE)) as scripted:
+        assert taken(engine(scripted).stream(HELLO, options))[1].alternatives == expected
 
 
 def test_what_a_server_does_not_tell_is_nothing():
@@ -311,6 +369,7 @@ def test_nonsense_is_told(nonsense):
         {"logprobs": {"content": [1, {"logprob": "x"}, None]}},
         {"logprobs": {"content": "x"}},
         {"logprobs": []},
+        {"logprobs": {"content": [{"top_logprobs": [1, {"token": "x"}, None]}]}},
         {"delta": {"content": ["x"]}},
     ],
 )
@@ -321,6 +380,7 @@ def test_what_is_odd_at_the_edges_is_passed_over(odd):
     ) as scripted:
         _, reply = taken(engine(scripted).stream(HELLO, GREEDY))
     assert (reply.text, reply.log_probability, reply.num_prompt_tokens) == ("", None, None)
+    assert reply.alternatives == ()
 
 
 def test_a_withheld_answer_is_told():

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from tests.checkpoint.published import small
 from tests.engines.checkpoints import export_llava, write_idefics2
 from tests.laws.debug_models import picture
@@ -14,6 +15,8 @@ from triptych.checkpoint.layouts import export_model
 from triptych.engines import Engine
 from triptych.errors import EngineError, MissingExtraError, TokenError, UsageError
 from triptych.generate import GenerationOptions
+from triptych.generate.contrast import Contrast
+from triptych.processor import ask_about
 from triptych.tasks import Assistant
 
 pytest.importorskip("transformers")
@@ -21,6 +24,8 @@ pytest.importorskip("transformers")
 GREEDY = GenerationOptions(max_new_tokens=12)
 SAMPLED = GenerationOptions(max_new_tokens=12, temperature=1.0, top_p=0.9, top_k=50, seed=3)
 BEAMS = GenerationOptions(max_new_tokens=8, num_beams=3, length_penalty=0.7)
+MIXED = replace(SAMPLED, min_p=0.002, repetition_penalty=1.4, num_alternatives=3)
+DRAFTED = GenerationOptions(max_new_tokens=12, lookup=5, num_alternatives=2)
 QUESTION = "what is to the left of the blue square?"
 
 TOLERANCE = 1e-4
@@ -62,6 +67,67 @@ def test_it_says_what_the_native_engine_says_of_the_same_weights(native, foreign
         assert theirs.num_answer_tokens == ours.num_answer_tokens
         assert theirs.log_probability == pytest.approx(ours.log_probability, abs=TOLERANCE)
         assert theirs.log_probabilities == pytest.approx(ours.log_probabilities, abs=TOLERANCE)
+
+
+def test_it_weakens_what_was_said_and_told(foreign):
+    """By hand, from the model's own logits: slots of pictures do not count."""
+    penalty = 1.3
+    options = GenerationOptions(max_new_tokens=6, repetition_penalty=penalty, num_alternatives=3)
+    engine = foreign.engine
+    inputs = engine._inputs(ask_about([engine.open(picture(0))], QUESTION))
+    slot = engine.model.config.image_token_id
+    reply = engine.answer([ask_about([picture(0)], QUESTION)], options)[0]
+    for index, token in enumerate(reply.token_ids):
+        if slot in reply.token_ids[:index]:
+            break  # a model of random weights says that too, and would look for a picture there
+        said = torch.tensor([reply.token_ids[:index]], dtype=torch.long)
+        grown = torch.cat([inputs["input_ids"], said], dim=1)
+        whole = {**inputs, "input_ids": grown, "attention_mask": torch.ones_like(grown)}
+        with torch.inference_mode():
+            logits = engine.model(**whole).logits[0, -1].tolist()
+        scores = torch.tensor(logits).log_softmax(-1)
+        assert reply.log_probabilities[index] == pytest.approx(float(scores[token]), abs=TOLERANCE)
+        for told, best in zip(reply.alternatives[index], scores.topk(3).indices, strict=True):
+            assert told.token_id == int(best)
+            assert told.log_probability == pytest.approx(float(scores[best]), abs=TOLERANCE)
+        for seen in set(grown[0].tolist()) - {slot}:
+            logits[seen] *= penalty if logits[seen] < 0 else 1 / penalty
+        assert logits.index(max(logits)) == token
+    assert index >= 3
+
+
+def test_drafts_change_nothing_but_the_time(foreign):
+    for options in (DRAFTED, replace(DRAFTED, repetition_penalty=1.4)):
+        plain = foreign.ask([picture(0)], QUESTION, replace(options, lookup=0))
+        drafted = foreign.ask([picture(0)], QUESTION, options)
+        assert (drafted.text, drafted.ended) == (plain.text, plain.ended)
+        assert drafted.log_probabilities == pytest.approx(plain.log_probabilities, abs=TOLERANCE)
+        assert [[each.token_id for each in step] for step in drafted.alternatives] == [
+            [each.token_id for each in step] for step in plain.alternatives
+        ]
+    streamed = foreign.stream([picture(0)], QUESTION, DRAFTED)
+    assert "".join(streamed) == streamed.reply.text
+
+
+def test_alternatives_are_told_as_text(foreign):
+    answer = foreign.ask([picture(0)], QUESTION, MIXED)
+    assert len(answer.alternatives) == answer.num_answer_tokens == len(answer.log_probabilities)
+    decode = foreign.engine.tokenizer.decode
+    for step in answer.alternatives:
+        assert len(step) == 3
+        assert all(each.text.strip() == decode([each.token_id]).strip() for each in step)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"contrast": Contrast()}, "transformers engine has no contrast; leave it out, or take th"),
+        ({"lookup": 3, "temperature": 1.0}, "draws other words where it drafts them by lookup"),
+    ],
+)
+def test_what_it_does_not_do_is_refused_in_one_sentence(foreign, options, said):
+    with pytest.raises(UsageError, match=said):
+        foreign.ask([picture(0)], QUESTION, GenerationOptions(**options))
 
 
 def test_a_streamed_answer_is_the_answer(foreign):
@@ -176,6 +242,6 @@ def test_what_the_library_raises_while_it_generates_is_told(foreign, monkeypatch
         raise RuntimeError("out of memory\nand more")
 
     monkeypatch.setattr(foreign.engine.model, "generate", fail)
-    for options in (GREEDY, BEAMS):
+    for options in (GREEDY, BEAMS, DRAFTED):
         with pytest.raises(EngineError, match=r"transformers fails on .* \(out of memory\)$"):
             foreign.ask([picture(0)], QUESTION, options)

@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from triptych.cli.decoding import (
+    GREEDY,
     KEY_VARIABLE,
     AnyModelOption,
+    Choosing,
     DtypeOption,
     EngineOption,
     JsonOption,
@@ -17,18 +19,15 @@ from triptych.cli.decoding import (
     OfflineOption,
     PromptOption,
     QuantizeOption,
-    SeedOption,
-    TemperatureOption,
     TimeoutOption,
-    TopKOption,
-    TopPOption,
     UrlOption,
-    generation_options,
     open_assistant,
+    with_choosing,
 )
 from triptych.cli.tables import print_note
 
 
+@with_choosing
 def caption(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures to describe.")],
     prompt: PromptOption = None,
@@ -43,12 +42,9 @@ def caption(
     offline: OfflineOption = False,
     beams: Annotated[
         int | None,
-        typer.Option(help="Hypotheses of a beam search [3, or 1 where the engine has none]."),
+        typer.Option(help="Hypotheses of a beam search [3, or 1 where it cannot be]."),
     ] = None,
-    temperature: TemperatureOption = 0.0,
-    top_p: TopPOption = 1.0,
-    top_k: TopKOption = 0,
-    seed: SeedOption = 0,
+    choosing: Choosing = GREEDY,
     max_tokens: MaxTokensOption = 64,
     as_json: JsonOption = False,
 ) -> None:
@@ -66,13 +62,9 @@ def caption(
         quantize=quantize,
         offline=offline,
     )
-    usual = 3 if assistant.engine.has_beam_search else 1
-    options = generation_options(
-        beams=1 if temperature else usual if beams is None else beams,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        seed=seed,
+    usual = 3 if assistant.engine.has_beam_search and choosing.suits_beams else 1
+    options = choosing.options(
+        beams=usual if beams is None else beams,
         max_tokens=max_tokens,
     )
     answers = assistant.caption(pictures, options, prompt=prompt)

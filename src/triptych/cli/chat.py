@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triptych.cli.decoding import (
+    GREEDY,
     KEY_VARIABLE,
     AnyModelOption,
     BeamsOption,
+    Choosing,
     DtypeOption,
     EngineOption,
     JsonOption,
@@ -18,14 +20,10 @@ from triptych.cli.decoding import (
     MaxTokensOption,
     OfflineOption,
     QuantizeOption,
-    SeedOption,
-    TemperatureOption,
     TimeoutOption,
-    TopKOption,
-    TopPOption,
     UrlOption,
-    generation_options,
     open_assistant,
+    with_choosing,
 )
 from triptych.cli.tables import print_note
 
@@ -36,6 +34,7 @@ _PROMPT = "> "
 _COMMANDS = "/image PATH shows a picture with the next turn, /reset begins anew, /quit ends"
 
 
+@with_choosing
 def chat(
     pictures: Annotated[
         list[Path] | None, typer.Argument(help="Pictures to talk about; more by /image PATH.")
@@ -50,10 +49,7 @@ def chat(
     quantize: QuantizeOption = "",
     offline: OfflineOption = False,
     beams: BeamsOption = 1,
-    temperature: TemperatureOption = 0.0,
-    top_p: TopPOption = 1.0,
-    top_k: TopKOption = 0,
-    seed: SeedOption = 0,
+    choosing: Choosing = GREEDY,
     max_tokens: MaxTokensOption = 256,
     as_json: JsonOption = False,
 ) -> None:
@@ -65,14 +61,7 @@ def chat(
 
     from triptych.errors import TriptychError
 
-    options = generation_options(
-        beams=beams,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        seed=seed,
-        max_tokens=max_tokens,
-    )
+    options = choosing.options(beams=beams, max_tokens=max_tokens)
     assistant = open_assistant(
         model,
         max_pixels,

@@ -1,6 +1,10 @@
 """Options that the generating verbs share."""
 
-from typing import TYPE_CHECKING, Annotated
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -76,35 +80,99 @@ PromptOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object an answer.")]
 BeamsOption = Annotated[int, typer.Option("--beams", help="Hypotheses of a beam search.")]
-TemperatureOption = Annotated[
-    float, typer.Option(help="0 takes the likeliest words; higher values vary.")
-]
-TopPOption = Annotated[float, typer.Option(help="Sample among words reaching this probability.")]
-TopKOption = Annotated[int, typer.Option(help="Sample among this many words; 0 means all.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of the sampling.")]
 MaxTokensOption = Annotated[int, typer.Option("--max-tokens", help="Longest answer in tokens.")]
 
 
-def generation_options(
-    *,
-    beams: int = 1,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    top_k: int = 0,
-    seed: int = 0,
-    max_tokens: int = 64,
-) -> "GenerationOptions":
-    """The generation options that the command line gave."""
-    from triptych.generate import GenerationOptions
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choosing:
+    """How the command line says that words are chosen; `GenerationOptions` says more of each."""
 
-    return GenerationOptions(
-        max_new_tokens=max_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        num_beams=beams,
-        seed=seed,
+    temperature: Annotated[
+        float, typer.Option(help="0 takes the likeliest words; higher values vary.")
+    ] = 0.0
+    top_p: Annotated[float, typer.Option(help="Sample among words reaching this probability.")] = (
+        1.0
     )
+    top_k: Annotated[int, typer.Option(help="Sample among this many words; 0 means all.")] = 0
+    min_p: Annotated[
+        float,
+        typer.Option(help="Sample among words this fraction as likely as the likeliest."),
+    ] = 0.0
+    seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0
+    repetition_penalty: Annotated[
+        float, typer.Option(help="Above 1 makes words less likely that stand there already.")
+    ] = 1.0
+    contrast: Annotated[
+        Literal["blank", "noise"] | None,
+        typer.Option(
+            help="Weaken what the model would say of blank or of noisy pictures; takes twice the "
+            "time.",
+            show_default=False,
+        ),
+    ] = None
+    contrast_strength: Annotated[float, typer.Option(help="How much of --contrast.")] = 1.0
+    lookup: Annotated[
+        int,
+        typer.Option(help="Draft this many words by what stands there already; 0 drafts none."),
+    ] = 0
+    alternatives: Annotated[
+        int, typer.Option(help="With --json, tell this many of the likeliest tokens at each step.")
+    ] = 0
+
+    @property
+    def suits_beams(self) -> bool:
+        """Whether answers may be found by beam search."""
+        plain = replace(self, top_p=1.0, top_k=0, min_p=0.0, seed=0, contrast_strength=1.0)
+        return plain == GREEDY
+
+    def options(self, *, beams: int, max_tokens: int) -> "GenerationOptions":
+        """The generation options that the command line gave.
+
+        Raises:
+            ConfigError: they are out of range or do not go together.
+        """
+        from triptych.generate import GenerationOptions
+        from triptych.generate.contrast import Contrast
+
+        contrast = None
+        if self.contrast is not None:
+            contrast = Contrast(against=self.contrast, strength=self.contrast_strength)
+        return GenerationOptions(
+            max_new_tokens=max_tokens,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            num_alternatives=self.alternatives,
+            contrast=contrast,
+            lookup=self.lookup,
+            num_beams=beams,
+            seed=self.seed,
+        )
+
+
+GREEDY = Choosing()
+"""What is chosen without any option."""
+
+
+def with_choosing(verb: Callable[..., None]) -> Callable[..., None]:
+    """The verb with an option for every field of its parameter `choosing`."""
+    signature = inspect.signature(verb)
+    fields = inspect.signature(Choosing).parameters
+
+    @functools.wraps(verb)
+    def run(**given: Any) -> None:
+        verb(choosing=Choosing(**{name: given.pop(name) for name in fields}), **given)
+
+    spread = [
+        each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in signature.parameters.items()
+        for each in (fields.values() if name == "choosing" else [parameter])
+    ]
+    run.__annotations__ = {each.name: each.annotation for each in spread}
+    setattr(run, "__signature__", signature.replace(parameters=spread))  # noqa: B010
+    return run
 
 
 def open_assistant(

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from triptych.cli.decoding import (
+    GREEDY,
     KEY_VARIABLE,
     AnyModelOption,
     BeamsOption,
+    Choosing,
     CoordinatesOption,
     DtypeOption,
     EngineOption,
@@ -20,17 +22,14 @@ from triptych.cli.decoding import (
     OfflineOption,
     PromptOption,
     QuantizeOption,
-    SeedOption,
-    TemperatureOption,
     TimeoutOption,
-    TopKOption,
-    TopPOption,
     UrlOption,
-    generation_options,
     open_assistant,
+    with_choosing,
 )
 
 
+@with_choosing
 def locate(
     picture: Annotated[Path, typer.Argument(help="The picture.")],
     phrase: Annotated[str, typer.Argument(help="What to find, in quotes.")],
@@ -50,24 +49,14 @@ def locate(
     quantize: QuantizeOption = "",
     offline: OfflineOption = False,
     beams: BeamsOption = 1,
-    temperature: TemperatureOption = 0.0,
-    top_p: TopPOption = 1.0,
-    top_k: TopKOption = 0,
-    seed: SeedOption = 0,
+    choosing: Choosing = GREEDY,
     max_tokens: MaxTokensOption = 256,
     as_json: JsonOption = False,
 ) -> None:
     """Draw boxes around what a phrase means; in the prompt, {phrase} is the phrase."""
     from triptych.cli.places import search
 
-    options = generation_options(
-        beams=beams,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        seed=seed,
-        max_tokens=max_tokens,
-    )
+    options = choosing.options(beams=beams, max_tokens=max_tokens)
     search(
         "box",
         picture,

@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from triptych.cli.decoding import (
+    GREEDY,
     KEY_VARIABLE,
     AnyModelOption,
     BeamsOption,
+    Choosing,
     DtypeOption,
     EngineOption,
     JsonOption,
@@ -18,18 +20,15 @@ from triptych.cli.decoding import (
     OfflineOption,
     PromptOption,
     QuantizeOption,
-    SeedOption,
-    TemperatureOption,
     TimeoutOption,
-    TopKOption,
-    TopPOption,
     UrlOption,
-    generation_options,
     open_assistant,
+    with_choosing,
 )
 from triptych.cli.tables import print_note
 
 
+@with_choosing
 def read(
     document: Annotated[Path, typer.Argument(help="A picture of the document.")],
     schema: Annotated[
@@ -47,10 +46,7 @@ def read(
     quantize: QuantizeOption = "",
     offline: OfflineOption = False,
     beams: BeamsOption = 1,
-    temperature: TemperatureOption = 0.0,
-    top_p: TopPOption = 1.0,
-    top_k: TopKOption = 0,
-    seed: SeedOption = 0,
+    choosing: Choosing = GREEDY,
     max_tokens: MaxTokensOption = 512,
     as_json: JsonOption = False,
 ) -> None:
@@ -59,14 +55,7 @@ def read(
 
     from triptych.errors import FailureError
 
-    options = generation_options(
-        beams=beams,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        seed=seed,
-        max_tokens=max_tokens,
-    )
+    options = choosing.options(beams=beams, max_tokens=max_tokens)
     assistant = open_assistant(
         model,
         max_pixels,

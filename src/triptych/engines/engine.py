@@ -7,12 +7,13 @@
 Tasks know this interface and nothing of what stands behind it.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from triptych.errors import UsageError
 from triptych.generate import GenerationOptions
+from triptych.generate.sampling import Alternatives
 from triptych.media import Clip, Picture
 from triptych.pictures import ClipConfig
 from triptych.processor import Message
@@ -20,6 +21,20 @@ from triptych.text import ChatTemplate, CoordinateFormat
 
 ENGINES = ("native", "transformers", "openai")
 """Every engine there is, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A token that might have come."""
+
+    text: str
+    """What it would have written there; special tokens spelled out."""
+
+    log_probability: float
+    """Under the model's own distribution (temperature 1)."""
+
+    token_id: int | None = None
+    """None where its engine does not tell."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +61,9 @@ class Reply:
 
     log_probabilities: tuple[float, ...] = ()
     """Of each of these tokens."""
+
+    alternatives: tuple[tuple[Alternative, ...], ...] = ()
+    """At each of these tokens, the likeliest ones, likeliest first; empty unless asked for."""
 
     token_ids: tuple[int, ...] | None = None
     """Of the answer."""
@@ -141,6 +159,30 @@ class Engine(Protocol):
             TokenError, EngineError, UsageError: see `answer`; some only with the first piece.
         """
         ...
+
+
+def spell_alternatives(
+    decode: Callable[[Sequence[int]], str],
+    token_ids: Sequence[int],
+    alternatives: Sequence[Alternatives],
+) -> tuple[tuple[Alternative, ...], ...]:
+    """What might have come at each token of an answer, as text.
+
+    `decode` spells special tokens out. A token is written behind the one that came before it,
+    because many tokenizers leave out the space at a beginning.
+    """
+    return tuple(
+        tuple(
+            Alternative(_behind(decode, token_ids[:index], token), log_probability, token)
+            for token, log_probability in each
+        )
+        for index, each in enumerate(alternatives)
+    )
+
+
+def _behind(decode: Callable[[Sequence[int]], str], said: Sequence[int], token: int) -> str:
+    before = said[-1:]
+    return decode([*before, token]).removeprefix(decode(before))
 
 
 def cannot(engine: str, what: str, cure: str = "take the native engine") -> UsageError:

@@ -4,12 +4,14 @@
     GET  /v1/models              which model to ask, where none is named
 
 Pictures travel inside the messages. Fields that not every server knows (log-probabilities, usage
-of a stream) are asked for, and left out from then on by a server that refuses them.
+of a stream) are asked for, and left out from then on by a server that refuses them. `top_k`,
+`min_p` and a penalty are no fields of OpenAI's own, but vLLM, SGLang and llama.cpp know them.
 
 https://platform.openai.com/docs/api-reference/chat
 """
 
 import os
+import re
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
-from triptych.engines.engine import Reply, Streamed, cannot
+from triptych.engines.engine import Alternative, Reply, Streamed, cannot
 from triptych.engines.hearing import shorten
 from triptych.engines.http import BROKE_OFF, RefusalError, Server, ServerConfig
 from triptych.engines.wire import (
@@ -36,7 +38,10 @@ from triptych.processor import Message
 
 CHAT, MODELS = "/chat/completions", "/models"
 
-OPTIONAL = ("stream_options", "logprobs", "seed")
+OPTIONAL = (
+    *("stream_options", "logprobs", "top_logprobs", "seed"),
+    *("repeat_penalty", "repeat_last_n"),  # llama.cpp's names; others have one of their own
+)
 """Fields without which an answer is as good, but says less."""
 
 RENAMED = {"max_tokens": "max_completion_tokens"}
@@ -91,6 +96,9 @@ class _Heard:
 
     gate: StopGate
     log_probabilities: list[float] = field(default_factory=list[float])
+    alternatives: list[tuple[Alternative, ...]] = field(
+        default_factory=list[tuple[Alternative, ...]]
+    )
     finish_reason: str | None = None
     usage: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
@@ -106,6 +114,7 @@ class _Heard:
             else num_answer_tokens,
             log_probability=sum(scores) if scores else None,
             log_probabilities=scores,
+            alternatives=tuple(self.alternatives) if any(self.alternatives) else (),
         )
 
 
@@ -148,7 +157,8 @@ class OpenAIEngine:
         Raises:
             TokenError: a conversation is malformed.
             EngineError: the server does not answer, refuses, or sends what makes no sense.
-            UsageError: the options ask for beam search, or a message holds a box or a point.
+            UsageError: the options ask for beam search, a contrast or drafts, or a message holds
+                a box or a point.
         """
         bodies = [self._body(messages, options) for messages in conversations]
         if len(bodies) == 1:
@@ -170,8 +180,7 @@ class OpenAIEngine:
     # -- asking -----------------------------------------------------------------------------
 
     def _body(self, messages: Sequence[Message], options: GenerationOptions) -> dict[str, Any]:
-        if options.num_beams > 1:
-            raise cannot(self.name, "has no beam search", "take one beam, or the native engine")
+        _check_options(options)
         body: dict[str, Any] = {
             "model": self.model_name,
             "messages": write_messages(messages, self.name, self.max_pixels, as_image_url),
@@ -185,6 +194,14 @@ class OpenAIEngine:
             body["top_p"] = options.top_p
         if options.top_k:
             body["top_k"] = options.top_k
+        if options.min_p:
+            body["min_p"] = options.min_p
+        if options.repetition_penalty != 1:
+            body["repetition_penalty"] = options.repetition_penalty
+            body["repeat_penalty"] = options.repetition_penalty
+            body["repeat_last_n"] = -1  # tokens of prompt and answer that count: all
+        if options.num_alternatives:
+            body["top_logprobs"] = options.num_alternatives
         if options.stop:
             body["stop"] = list(options.stop)
         return body
@@ -236,9 +253,11 @@ class OpenAIEngine:
             RefusalError: it refuses something else.
         """
         known = (*OPTIONAL, *RENAMED)
-        named = [name for name in known if name in sent and name in refusal.said]
+        named = [name for name in known if name in sent and _is_word(name, refusal.said)]
         if refusal.status not in (400, 422) or not named:
             raise refusal
+        if "logprobs" in named:
+            named.append("top_logprobs")  # nobody tells these without those
         self._refused.update(named)
 
     # -- hearing ----------------------------------------------------------------------------
@@ -263,7 +282,9 @@ class OpenAIEngine:
         if not isinstance(said, dict):
             raise self._nonsense(cast(object, event))
         heard.finish_reason = choice.get("finish_reason") or heard.finish_reason
-        heard.log_probabilities += _log_probabilities(choice)
+        told = _list(_group(choice.get("logprobs")).get("content"))
+        heard.log_probabilities += _log_probabilities(told)
+        heard.alternatives += map(_alternatives, told)
         content = _group(cast(object, said)).get("content")
         return heard.gate.push(content) if isinstance(content, str) else ""
 
@@ -281,11 +302,44 @@ class OpenAIEngine:
         )
 
 
-def _log_probabilities(choice: Mapping[str, Any]) -> list[float]:
+def _check_options(options: GenerationOptions) -> None:
+    """Refuse what no server does.
+
+    Raises:
+        UsageError: the options ask for it.
+    """
+    if options.num_beams > 1:
+        raise cannot("openai", "has no beam search", "take one beam, or the native engine")
+    if options.contrast is not None:
+        raise cannot("openai", "has no contrast", "leave it out, or take the native engine")
+    if options.lookup:
+        raise cannot(
+            "openai",
+            "cannot ask for drafts of lookup, which a server makes or not as it was started",
+            "leave lookup out",
+        )
+
+
+def _log_probabilities(told: Sequence[Any]) -> list[float]:
     """Of the tokens that a piece of an answer holds; none where the server does not tell."""
-    content = _list(_group(choice.get("logprobs")).get("content"))
-    values = [_group(each).get("logprob") for each in content]
+    values = [_group(each).get("logprob") for each in told]
     return [float(value) for value in values if isinstance(value, int | float)]
+
+
+def _alternatives(told: Any) -> tuple[Alternative, ...]:
+    """Tokens that might have come in the place of one; none where the server does not tell."""
+    named = map(_group, _list(_group(told).get("top_logprobs")))
+    found = [
+        Alternative(str(each.get("token", "")), float(each["logprob"]))
+        for each in named
+        if isinstance(each.get("logprob"), int | float)
+    ]
+    return tuple(sorted(found, key=lambda each: -each.log_probability))
+
+
+def _is_word(name: str, text: str) -> bool:
+    """Whether a text names a field, and not only one whose name holds it."""
+    return re.search(rf"\b{name}\b", text) is not None
 
 
 def _count(usage: Mapping[str, Any], name: str) -> int | None:

@@ -6,18 +6,38 @@ token, from the logits that the model alone has made, and leave the library no o
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from triptych.errors import EngineError
 from triptych.generate import GenerationOptions
-from triptych.generate.sampling import choose, row_generators
+from triptych.generate.sampling import (
+    Alternatives,
+    alternatives,
+    log_probability,
+    pick,
+    row_generators,
+)
 
-Chosen = tuple[int, float]
-"""A token and its log-probability."""
+
+class Chosen(NamedTuple):
+    """A token of an answer."""
+
+    token: int
+    log_probability: float
+    """Under the model's own distribution (temperature 1)."""
+    alternatives: Alternatives = ()
+
+
+def as_chosen(token: int, logits: Float[Tensor, " vocab"], num_alternatives: int) -> Chosen:
+    """A token with what the model's own logits say of it."""
+    score = log_probability(logits, torch.tensor(token))
+    return Chosen(token, float(score), alternatives(logits, num_alternatives))
+
 
 _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 _MOST_PENDING = 3
@@ -33,15 +53,18 @@ class Running:
         inputs: Mapping[str, Any],
         settings: Any,
         options: GenerationOptions,
+        slot_ids: Collection[int],
         explain: Callable[[Exception], EngineError],
     ) -> None:
-        """`settings` is the library's own configuration; `explain` makes a sentence of an error."""
+        """`settings` is the library's own configuration, `slot_ids` are what it reserves room for
+        pictures with, and `explain` makes a sentence of an error."""
         self._model = model
         self._inputs = inputs
         self._settings = settings
         self._options = options
+        self._slot_ids = slot_ids
         self._explain = explain
-        self._generators = row_generators(1, options.seed)
+        [self._generator] = row_generators(1, options.seed)
         self._chosen: queue.Queue[Chosen | Exception | None] = queue.Queue()
         self._is_left = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -73,14 +96,21 @@ class Running:
             self._chosen.put(error)
 
     def _choose(self, token_ids: Tensor, logits: Tensor) -> Tensor:
-        logits = logits.float()
-        token = choose(logits, self._options, self._generators)
-        score = logits.log_softmax(dim=-1)[0, token[0]]
-        self._chosen.put((int(token[0]), float(score)))
-        return torch.full_like(logits, -torch.inf).index_fill(1, token, 0.0)
+        row = logits[0].float()
+        previous = spoken(token_ids[0], self._slot_ids)
+        token = pick(row, self._options, self._generator, previous)
+        self._chosen.put(as_chosen(token, row, self._options.num_alternatives))
+        only = torch.full_like(logits, -torch.inf)
+        only[0, token] = 0.0
+        return only
 
     def _should_stop(self, token_ids: Tensor, scores: object, **more: object) -> Tensor:
         return torch.full((token_ids.shape[0],), self._is_left.is_set(), device=token_ids.device)
+
+
+def spoken(token_ids: Int[Tensor, " token"], slot_ids: Collection[int]) -> set[int]:
+    """The tokens of prompt and answer that a repetition penalty weakens: all but slots."""
+    return set(cast(list[int], token_ids.tolist())).difference(slot_ids)
 
 
 class GrowingText:

@@ -7,16 +7,19 @@ token is chosen is ours, so a seed means here what it means in the native engine
                                                       in a thread      -> text
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
-from triptych.engines.engine import Reply, Streamed
-from triptych.engines.running import GrowingText, Running
+from triptych.engines.engine import Reply, Streamed, cannot, spell_alternatives
+from triptych.engines.running import Chosen, GrowingText, Running, as_chosen, spoken
 from triptych.engines.wire import CLIPS, open_frames, open_picture, write_messages
 from triptych.errors import EngineError, MissingExtraError, TokenError, UsageError
 from triptych.generate import GenerationOptions
+from triptych.generate.sampling import Alternatives, penalise
 from triptych.generate.stopping import StopGate
 from triptych.media import Clip, Picture
 from triptych.pictures import ClipConfig
@@ -71,6 +74,7 @@ class TransformersEngine:
         if not isinstance(ends, list):
             ends = [] if ends is None else [ends]
         self.end_ids = tuple(cast(list[int], ends))
+        self.slot_ids = _slot_ids(model.config)
 
     @property
     def known_as(self) -> Sequence[str]:
@@ -97,7 +101,8 @@ class TransformersEngine:
             TokenError: a conversation is malformed, spells a special token, or is longer than the
                 model takes.
             EngineError: the library fails.
-            UsageError: a message holds a box or a point.
+            UsageError: a message holds a box or a point, or the options ask for a contrast, or for
+                drafts of what is sampled.
         """
         return [self._whole(self.stream(messages, options)) for messages in conversations]
 
@@ -107,9 +112,12 @@ class TransformersEngine:
         Raises:
             TokenError, EngineError, UsageError: see `answer`.
         """
+        _check_options(options)
         inputs = self._inputs(messages)
         if options.num_beams > 1:
             return Streamed(self._beams(inputs, options))
+        if options.lookup:
+            return Streamed(self._drafted(inputs, options))
         return Streamed(self._pieces(inputs, options))
 
     # -- prompts ----------------------------------------------------------------------------
@@ -169,40 +177,80 @@ class TransformersEngine:
     def _pieces(
         self, inputs: dict[str, Any], options: GenerationOptions
     ) -> Generator[str, None, Reply]:
-        gate, text = StopGate(options.stop), GrowingText(self._text)
-        scores: list[float] = []
         settings = self._settings(options)
-        with Running(self.model, inputs, settings, options, self._failed) as running:
-            for token, score in running:
-                scores.append(score)
-                if piece := gate.push(text.push(token)):
-                    yield piece
-                if gate.is_shut or token in self.end_ids:
-                    break
+        with Running(self.model, inputs, settings, options, self.slot_ids, self._failed) as running:
+            return (yield from self._said(inputs, running, options))
+
+    def _drafted(
+        self, inputs: dict[str, Any], options: GenerationOptions
+    ) -> Generator[str, None, Reply]:
+        """With drafts the library looks at tokens that may not come, so all is told at the end."""
+
+        def weaken(token_ids: Tensor, logits: Tensor) -> Tensor:
+            previous = spoken(token_ids[0], self.slot_ids)
+            logits = penalise(logits[0], options.repetition_penalty, previous)[None]
+            # Else slots are drafted too, and pictures looked for that are not there.
+            slots = torch.tensor(sorted(self.slot_ids), dtype=torch.long, device=logits.device)
+            return logits.index_fill(1, slots, -torch.inf)
+
+        found = self._found(
+            inputs,
+            self._settings(
+                options, prompt_lookup_num_tokens=options.lookup, max_matching_ngram_size=3
+            ),
+            logits_processor=[weaken],
+            output_logits=True,
+        )
+        tokens = self._new_tokens(found.sequences[0].tolist(), inputs)
+        said = (
+            as_chosen(token, logits[0].float(), options.num_alternatives)
+            for token, logits in zip(tokens, found.logits, strict=False)
+        )
+        return (yield from self._said(inputs, said, options))
+
+    def _said(
+        self, inputs: dict[str, Any], chosen: Iterable[Chosen], options: GenerationOptions
+    ) -> Generator[str, None, Reply]:
+        """Tokens as text, up to an end."""
+        gate, text = StopGate(options.stop), GrowingText(self._text)
+        taken: list[Chosen] = []
+        for each in chosen:
+            taken.append(each)
+            if piece := gate.push(text.push(each.token)):
+                yield piece
+            if gate.is_shut or each.token in self.end_ids:
+                break
         if piece := gate.push(text.flush()) + gate.flush():
             yield piece
-        return self._reply(inputs, text.tokens, gate, sum(scores), tuple(scores))
+        scores = tuple(each.log_probability for each in taken)
+        told = [each.alternatives for each in taken if each.alternatives]
+        return self._reply(inputs, text.tokens, gate, sum(scores), scores, told)
 
     def _beams(
         self, inputs: dict[str, Any], options: GenerationOptions
     ) -> Generator[str, None, Reply]:
         """Beam search has nothing to show before its end."""
-        try:
-            found: Any = self.model.generate(
-                **inputs,
-                generation_config=self._settings(
-                    options, num_beams=options.num_beams, length_penalty=options.length_penalty
-                ),
-                return_dict_in_generate=True,
-                output_scores=True,
-            )
-        except Exception as error:
-            raise self._failed(error) from error
+        found = self._found(
+            inputs,
+            self._settings(
+                options, num_beams=options.num_beams, length_penalty=options.length_penalty
+            ),
+            output_scores=True,
+        )
         tokens = self._new_tokens(found.sequences[0].tolist(), inputs)
         gate = StopGate(options.stop)
         yield gate.push(self._text(tokens)) + gate.flush()
         score = float(found.sequences_scores[0]) * max(len(tokens), 1) ** options.length_penalty
-        return self._reply(inputs, tokens, gate, score, ())
+        return self._reply(inputs, tokens, gate, score, (), ())
+
+    def _found(self, inputs: dict[str, Any], settings: Any, **more: object) -> Any:
+        """What the library generates, all at once."""
+        try:
+            return self.model.generate(
+                **inputs, generation_config=settings, return_dict_in_generate=True, **more
+            )
+        except Exception as error:
+            raise self._failed(error) from error
 
     def _new_tokens(self, sequence: list[int], inputs: dict[str, Any]) -> list[int]:
         """The answer without the prompt, where that is repeated, and without what fills it up."""
@@ -246,16 +294,19 @@ class TransformersEngine:
         gate: StopGate,
         score: float,
         scores: tuple[float, ...],
+        told: Sequence[Alternatives],
     ) -> Reply:
         said = [token for token in tokens if token not in self.end_ids]
+        spell = partial(self._text, skip_special=False)
         return Reply(
             text=gate.text,
             ended=gate.is_shut or tokens[-1] in self.end_ids,
-            spelled=self._text(said, skip_special=False),
+            spelled=spell(said),
             num_prompt_tokens=int(inputs["input_ids"].shape[1]),
             num_answer_tokens=len(tokens),
             log_probability=score,
             log_probabilities=scores,
+            alternatives=spell_alternatives(spell, tokens, told),
             token_ids=tuple(tokens),
         )
 
@@ -267,6 +318,29 @@ class TransformersEngine:
 
     def _failed(self, error: Exception) -> EngineError:
         return EngineError(f"transformers fails on {self.model_name} ({_words(error)})")
+
+
+def _check_options(options: GenerationOptions) -> None:
+    """Refuse what the library does not do, or not with the same outcome.
+
+    Raises:
+        UsageError: the options ask for it.
+    """
+    if options.contrast is not None:
+        raise cannot("transformers", "has no contrast", "leave it out, or take the native engine")
+    if options.lookup and options.temperature > 0:
+        raise cannot(
+            "transformers",
+            "draws other words where it drafts them by lookup",
+            "take temperature 0, leave lookup out, or take the native engine",
+        )
+
+
+def _slot_ids(config: Any) -> frozenset[int]:
+    """Tokens that reserve room for pictures and clips, by all the names they have."""
+    names = [f"{kind}_token_{end}" for kind in ("image", "video") for end in ("id", "index")]
+    found = (getattr(config, name, None) for name in names)
+    return frozenset(each for each in found if isinstance(each, int))
 
 
 def _as_image(picture: Picture) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from triptych.engines import Engine, Reply, Streamed
+from triptych.engines import Alternative, Engine, Reply, Streamed
 from triptych.engines.places import SpokenPlaces
 from triptych.generate import GenerationOptions
 from triptych.media import Picture
@@ -26,9 +27,12 @@ class Answer:
     """What to know before relying on it; mostly empty."""
     log_probabilities: tuple[float, ...] = ()
     """Of each token; empty after a beam search."""
+    alternatives: tuple[tuple[Alternative, ...], ...] = ()
+    """At each token, the likeliest ones, likeliest first; empty unless asked for."""
 
-    def as_dict(self) -> dict[str, str | float | int | bool | None]:
-        """The answer as plain values, for JSON; a note only where there is one."""
+    def as_dict(self) -> dict[str, Any]:
+        """The answer as plain values, for JSON; a note, and figures of each token, only where
+        there are any and alternatives were asked for."""
         return {
             "text": self.text,
             "ended": self.ended,
@@ -36,6 +40,17 @@ class Answer:
             "prompt_tokens": self.num_prompt_tokens,
             "answer_tokens": self.num_answer_tokens,
             **({"note": self.note} if self.note else {}),
+            **(self._steps() if self.alternatives else {}),
+        }
+
+    def _steps(self) -> dict[str, Any]:
+        """What might have come at each token, beside how likely the one was that came."""
+        return {
+            "log_probabilities": list(self.log_probabilities),
+            "alternatives": [
+                [{"text": each.text, "log_probability": each.log_probability} for each in step]
+                for step in self.alternatives
+            ],
         }
 
 
@@ -87,4 +102,5 @@ def as_answer(reply: Reply, note: str) -> Answer:
         num_answer_tokens=reply.num_answer_tokens,
         note=note,
         log_probabilities=reply.log_probabilities,
+        alternatives=reply.alternatives,
     )
