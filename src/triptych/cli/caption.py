@@ -63,10 +63,7 @@ def caption(
         offline=offline,
     )
     usual = 3 if assistant.engine.has_beam_search and choosing.suits_beams else 1
-    options = choosing.options(
-        beams=usual if beams is None else beams,
-        max_tokens=max_tokens,
-    )
+    options = choosing.options(beams=usual if beams is None else beams, max_tokens=max_tokens)
     answers = assistant.caption(pictures, options, prompt=prompt)
     for picture, answer in zip(pictures, answers, strict=True):
         if as_json:
