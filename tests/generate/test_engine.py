@@ -1,6 +1,7 @@
 """Slots, chunks, memory and drafts: what the engine does to answer many at once."""
 
 from dataclasses import replace
+from threading import Event
 
 import pytest
 import torch
@@ -68,6 +69,44 @@ def test_a_long_prompt_lets_others_go_on_between_its_chunks(debug):
     assert max(counts[1:]) <= 17
     assert len(counts) > 3
     engine.finish([short, long])
+
+
+def test_others_go_on_while_a_picture_is_encoded(debug, monkeypatch):
+    engine = engine_of(debug)
+    prompts = [debug.prompt(ask_about([], "hi")), debug.prompt(QUESTIONS[0])]
+    told = engine.submit(prompts[0], replace(OPTIONS, max_new_tokens=8))
+    engine.step()
+    may_go_on, encode = Event(), debug.model.encode_images
+
+    def encode_slowly(*args, **kwargs):
+        may_go_on.wait(timeout=30)
+        return encode(*args, **kwargs)
+
+    monkeypatch.setattr(debug.model, "encode_images", encode_slowly)
+    seen = engine.submit(prompts[1], OPTIONS)
+    gone = engine.submit(debug.prompt(QUESTIONS[1]), OPTIONS)
+    for _ in range(4):
+        engine.step()
+    assert len(told.token_ids) == 5
+    assert not seen.token_ids
+    engine.cancel(gone)
+    may_go_on.set()
+    completions = engine.finish([told, seen])
+    expected = generate(debug.model, debug.processor, [prompts[1]], OPTIONS)[0]
+    assert completions[1].token_ids == expected.token_ids
+
+
+def test_a_picture_that_nobody_waits_for_any_more_stands_in_nobodys_way(debug):
+    engine = engine_of(debug)
+    first = engine.submit(debug.prompt(ask_about([], "hi")), OPTIONS)
+    engine.step()
+    gone = engine.submit(debug.prompt(QUESTIONS[0]), OPTIONS)
+    engine.step()
+    engine.cancel(gone)
+    later = engine.submit(debug.prompt(QUESTIONS[1]), OPTIONS)
+    engine.finish([first, later])
+    assert later.token_ids
+    assert engine.reader.visual_tokens.num_encoded == 2
 
 
 def test_as_many_run_as_may_and_the_others_wait_their_turn(debug):

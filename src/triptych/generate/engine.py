@@ -144,6 +144,8 @@ class GenerationEngine:
             pieces = self._plan()
             if pieces:
                 self.reader.read(pieces)
+            else:
+                self.reader.wait()
             for request in list(self.running):
                 if all(strand.logits is not None for strand in request.strands):
                     self._answer(request)
@@ -246,7 +248,8 @@ class GenerationEngine:
         waiting = self.waiting[:_MOST_COMPARED]
         coming = [*reading, *(strand for request in waiting for strand in request.strands)]
         for strand in reading:
-            more, room = self.reader.read_prompt(strand, room, coming)
+            beside = bool(answering)
+            more, room = self.reader.read_prompt(strand, room, coming, beside=beside)
             pieces += more
         return pieces
 

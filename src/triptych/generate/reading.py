@@ -6,6 +6,7 @@ and strands that share a run, may be read in the same forward: every layer write
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 import torch
@@ -61,6 +62,8 @@ class Reader:
         self._rows: list[Strand] = []
         """Which strand has each slot."""
         self._looking: tuple[tuple[int, ...], GatedMemory] | None = None
+        self._encoding: tuple[Strand | None, Future[dict[bytes, Tensor]]] | None = None
+        """Whose pictures are being encoded in the background; nobody's when it was cancelled."""
 
     @property
     def memory_bytes(self) -> int:
@@ -78,16 +81,17 @@ class Reader:
         return Piece(strand, start, strand.num_read, self._strip(strand, count, start), draft)
 
     def read_prompt(
-        self, strand: Strand, room: int, coming: Sequence[Strand]
+        self, strand: Strand, room: int, coming: Sequence[Strand], *, beside: bool
     ) -> tuple[list[Piece], int]:
         """As much of a prompt as there is room for, in tokens; and how much room is left.
 
         `coming` are the prompts that are to be read beside and after it. Nothing is read where it
-        begins with what another is reading just now.
+        begins with what another is reading just now, nor while its pictures are being encoded,
+        which is done in the background where others are to go on meanwhile (`beside`).
         """
         pieces: list[Piece] = []
         while room > 0 and strand.num_read < strand.num_prompt_tokens:
-            stop = self._open(strand, coming)
+            stop = self._open(strand, coming, beside)
             if stop is None:
                 break
             start = strand.num_read
@@ -102,12 +106,18 @@ class Reader:
                 strand.is_reading = strand.num_read < stop
         return pieces, room
 
-    def _open(self, strand: Strand, coming: Sequence[Strand]) -> int | None:
+    def wait(self) -> None:
+        """Wait for the pictures that are being encoded in the background, if there are any."""
+        if self._encoding is not None:
+            wait([self._encoding[1]])
+
+    def _open(self, strand: Strand, coming: Sequence[Strand], beside: bool) -> int | None:
         """See to it that a prompt can be read on; up to where, or None where it must wait."""
         if strand.row is None and not strand.is_reading:
             if not self._find_beginning(strand):
                 return None
-            self._look_at_pictures(strand, coming)
+            if not self._look_at_pictures(strand, coming, beside):
+                return None
             end = self._next_boundary(strand, coming)
             if end is not None:
                 self._begin(strand, end)
@@ -155,20 +165,50 @@ class Reader:
 
     # -- pictures ----------------------------------------------------------------------------------
 
-    def _look_at_pictures(self, strand: Strand, coming: Sequence[Strand]) -> None:
-        """Encode what the rest of the prompt shows, and beside it what others wait for."""
-        fusion = self.model.fusion
-        needs = isinstance(fusion, Gated) or strand.has_pictures_left
+    def _look_at_pictures(self, strand: Strand, coming: Sequence[Strand], beside: bool) -> bool:
+        """Encode what the rest of the prompt shows, and beside it what others wait for.
+
+        False while that is being done in the background.
+        """
+        needs = isinstance(self.model.fusion, Gated) or strand.has_pictures_left
         if strand.visual is not None or strand.memory is not None or not needs:
-            return
+            return True
+        if not self._is_encoded(strand):
+            return False
         wanted = dict(strand.images)
         for other in coming:
             if other.num_read == 0 and len(wanted) < MOST_TOGETHER:
                 wanted.update(other.images)
-        tokens = self.visual_tokens.get(wanted)
-        visual = [tokens[name] for name in strand.pictures]
-        if isinstance(fusion, Gated):
-            strand.memory = fusion.remember(visual)
+        if beside and strand.encoded is None:
+            future = self.visual_tokens.start(wanted)
+            if future is not None:
+                self._encoding = strand, future
+                return False
+        tokens = self.visual_tokens.get(wanted) if strand.encoded is None else strand.encoded
+        self._show(strand, [tokens[name] for name in strand.pictures])
+        return True
+
+    def _is_encoded(self, strand: Strand) -> bool:
+        """Whether nothing is being encoded any more; takes what was encoded for this strand."""
+        if self._encoding is None:
+            return True
+        owner, future = self._encoding
+        if not future.done() or owner not in (strand, None):
+            return False
+        self._encoding = None
+        held = self.visual_tokens.keep(future.result())
+        if owner is strand:
+            known = self.visual_tokens.get(
+                {name: image for name, image in strand.images.items() if name not in held}
+            )
+            strand.encoded = {**known, **held}
+        return True
+
+    def _show(self, strand: Strand, visual: Sequence[Tensor]) -> None:
+        """Lay visual tokens ready for a strand."""
+        strand.encoded = None
+        if isinstance(self.model.fusion, Gated):
+            strand.memory = self.model.fusion.remember(visual)
             return
         for own, span in zip(visual, strand.sample.spans, strict=True):
             if len(own) != span.num_slots:
@@ -177,7 +217,7 @@ class Reader:
                     f"the prompt reserves {span.num_slots}; make the sample with this model's own "
                     "processor"
                 )
-        strand.visual = torch.cat(visual)
+        strand.visual = torch.cat(list(visual))
 
     # -- one forward -------------------------------------------------------------------------------
 
@@ -274,8 +314,10 @@ class Reader:
         if begun is not None:
             self.beginnings.drop(begun)
         strand.is_reading = False
-        strand.visual = strand.memory = strand.logits = None
+        strand.visual = strand.memory = strand.logits = strand.encoded = None
         self._looking = None
+        if self._encoding is not None and self._encoding[0] is strand:
+            self._encoding = None, self._encoding[1]
 
     def clear(self) -> None:
         """Forget all that no strand uses."""

@@ -49,6 +49,8 @@ class Strand:
         """Whether that one is being read by this strand."""
         self.row: int | None = None
         """Slot that holds what comes behind the beginnings."""
+        self.encoded: dict[bytes, Tensor] | None = None
+        """Visual tokens of its pictures by name, when they were encoded in the background."""
         self.visual: Float[Tensor, "slot visual_dim"] | None = None
         """What stands in the prompt's slots, while it is being read; None where none is left."""
         self.memory: GatedMemory | None = None
