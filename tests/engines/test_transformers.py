@@ -57,7 +57,11 @@ def test_it_is_an_engine(foreign):
     assert isinstance(foreign.engine, Engine)
 
 
-@pytest.mark.parametrize("options", [GREEDY, SAMPLED, BEAMS], ids=["greedy", "sampled", "beams"])
+@pytest.mark.parametrize(
+    "options",
+    [GREEDY, SAMPLED, MIXED, DRAFTED, BEAMS],
+    ids=["greedy", "sampled", "mixed", "drafted", "beams"],
+)
 def test_it_says_what_the_native_engine_says_of_the_same_weights(native, foreign, options):
     for pictures in ([picture(0)], [picture(1, 64, 48), picture(2)], []):
         ours, theirs = (each.ask(pictures, QUESTION, options) for each in (native, foreign))
@@ -67,6 +71,11 @@ def test_it_says_what_the_native_engine_says_of_the_same_weights(native, foreign
         assert theirs.num_answer_tokens == ours.num_answer_tokens
         assert theirs.log_probability == pytest.approx(ours.log_probability, abs=TOLERANCE)
         assert theirs.log_probabilities == pytest.approx(ours.log_probabilities, abs=TOLERANCE)
+        assert as_plain(theirs.alternatives) == as_plain(ours.alternatives)
+
+
+def as_plain(steps) -> list[list[tuple[int, str]]]:
+    return [[(each.token_id, each.text) for each in step] for step in steps]
 
 
 def test_it_weakens_what_was_said_and_told(foreign):
