@@ -1,13 +1,15 @@
 """`read`: a document as JSON, and how far it is what was asked for."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 from tests.tasks.saying import asked, say
 
 from triptych.errors import UsageError
-from triptych.tasks.read import field_names, parse_json
+from triptych.generate import GenerationOptions
+from triptych.tasks.read import parse_json
 
 PAGE = np.full((64, 48, 3), 255, np.uint8)
 SCHEMA = {"store": "string", "date": "string", "total": "number"}
@@ -59,32 +61,35 @@ def test_what_is_no_json(text):
     assert parse_json(text) == (None, False)
 
 
-@pytest.mark.parametrize(
-    "plain",
-    [
-        {"a": None, "b": {"c": 1}},
-        ["a", "b"],
-        {"$schema": "x", "type": "object", "properties": {"a": {"type": "string"}, "b": {}}},
-    ],
-)
-def test_a_schema_may_be_written_in_three_ways_and_stand_in_a_file(plain, tmp_path):
-    path = tmp_path / "schema.json"
-    path.write_text(json.dumps(plain))
-    assert field_names(plain) == field_names(path) == field_names(str(path)) == ("a", "b")
+def test_an_engine_that_holds_structures_reads_the_asked_fields_and_no_others(qwen):
+    fields = {
+        "kind": {"enum": ["receipt", "menu"]},
+        "paid": "boolean",
+        "pages": {"type": "array", "items": {"type": "null"}, "maxItems": 2},
+    }
+    for seed in range(2):
+        options = GenerationOptions(max_new_tokens=40, temperature=1.0, seed=seed)
+        reading = qwen.read(PAGE, fields, options)
+        assert (reading.ended, reading.is_json, reading.missing) == (True, True, ())
+        assert list(reading.value) == ["kind", "paid", "pages"]
+        assert reading.value["kind"] in ("receipt", "menu")
+        assert isinstance(reading.value["paid"], bool)
 
 
-@pytest.mark.parametrize("plain", [{}, [], [1], [""], {"properties": {}}, 3])
-def test_a_schema_without_fields_is_refused(plain, tmp_path):
-    path = tmp_path / "schema.json"
-    path.write_text(json.dumps(plain))
-    with pytest.raises(UsageError, match="the schema names no fields"):
-        field_names(path)
+def test_beams_follow_no_schema_and_say_so(qwen):
+    reading = qwen.read(PAGE, SCHEMA, GenerationOptions(max_new_tokens=4, num_beams=2))
+    assert "beam search follows no schema" in reading.note
+    assert not reading.is_json
 
 
-def test_a_schema_that_cannot_be_read_is_named(tmp_path):
-    (tmp_path / "text.json").write_text("{nope")
-    for name, problem in (("none.json", "cannot be read"), ("text.json", "is not JSON")):
-        with pytest.raises(UsageError, match=rf"{name}.* ?{problem}"):
-            field_names(tmp_path / name)
-    with pytest.raises(UsageError, match="cannot be read"):
-        field_names(tmp_path)
+def test_without_the_library_a_schema_only_asks_and_says_so(qwen, monkeypatch):
+    monkeypatch.setitem(sys.modules, "llguidance", None)
+    say(monkeypatch, '{"store":1}')
+    reading = qwen.read(PAGE, SCHEMA)
+    assert reading.missing == ("date", "total")
+    assert "pip install 'triptych[structure]'" in reading.note
+
+
+def test_a_schema_that_cannot_be_obeyed_is_refused(qwen):
+    with pytest.raises(UsageError, match="'uniqueItems' at #/properties/a of the schema"):
+        qwen.read(PAGE, {"a": {"type": "array", "uniqueItems": True}})

@@ -24,6 +24,7 @@ from triptych.cli.decoding import (
     open_assistant,
     with_choosing,
 )
+from triptych.cli.structure import ChoiceOption, RegexOption, SchemaOption, read_structure
 from triptych.cli.tables import print_note
 
 
@@ -44,17 +45,22 @@ def ask(
     beams: BeamsOption = 1,
     choosing: Choosing = GREEDY,
     max_tokens: MaxTokensOption = 64,
+    schema: SchemaOption = None,
+    regex: RegexOption = None,
+    choice: ChoiceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a question about pictures; the answer is streamed."""
     import json
+    from dataclasses import replace
 
     from triptych.errors import UsageError
 
     *paths, question = pictures_and_question
     if not paths:
         raise UsageError("give at least one picture and then the question, in quotes")
-    options = choosing.options(beams=beams, max_tokens=max_tokens)
+    structure = read_structure(schema, regex, choice)
+    options = replace(choosing.options(beams=beams, max_tokens=max_tokens), structure=structure)
     assistant = open_assistant(
         model,
         max_pixels,

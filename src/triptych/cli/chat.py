@@ -25,6 +25,7 @@ from triptych.cli.decoding import (
     open_assistant,
     with_choosing,
 )
+from triptych.cli.structure import ChoiceOption, RegexOption, SchemaOption, read_structure
 from triptych.cli.tables import print_note
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ def chat(
     beams: BeamsOption = 1,
     choosing: Choosing = GREEDY,
     max_tokens: MaxTokensOption = 256,
+    schema: SchemaOption = None,
+    regex: RegexOption = None,
+    choice: ChoiceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Talk with a model, a line a turn; /image PATH, /reset, and /quit or Ctrl-D.
@@ -58,10 +62,12 @@ def chat(
     Lines may also be piped in. With --json, every answer is an object on a line.
     """
     import sys
+    from dataclasses import replace
 
     from triptych.errors import TriptychError
 
-    options = choosing.options(beams=beams, max_tokens=max_tokens)
+    structure = read_structure(schema, regex, choice)
+    options = replace(choosing.options(beams=beams, max_tokens=max_tokens), structure=structure)
     assistant = open_assistant(
         model,
         max_pixels,

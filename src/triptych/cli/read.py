@@ -33,7 +33,9 @@ def read(
     document: Annotated[Path, typer.Argument(help="A picture of the document.")],
     schema: Annotated[
         Path | None,
-        typer.Option(help="JSON file: the wanted fields as keys, or a JSON Schema."),
+        typer.Option(
+            help="JSON file: the wanted fields as keys, or a JSON Schema; others cannot come."
+        ),
     ] = None,
     prompt: PromptOption = None,
     model: AnyModelOption = None,

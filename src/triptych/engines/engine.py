@@ -112,6 +112,11 @@ class Engine(Protocol):
     def has_beam_search(self) -> bool: ...
 
     @property
+    def holds_structure(self) -> bool:
+        """Whether every answer that ends has the structure that was asked for."""
+        ...
+
+    @property
     def template(self) -> ChatTemplate | None:
         """How a conversation becomes text; None where the engine keeps that to itself."""
         ...

@@ -17,6 +17,7 @@ class NativeEngine:
 
     name = "native"
     has_beam_search = True
+    holds_structure = True
     max_pixels: int | None = None
     """The processor reduces pictures."""
 

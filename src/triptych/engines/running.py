@@ -15,6 +15,7 @@ from torch import Tensor
 
 from triptych.errors import EngineError
 from triptych.generate import GenerationOptions
+from triptych.generate.matching import Matcher
 from triptych.generate.sampling import (
     Alternatives,
     alternatives,
@@ -55,15 +56,18 @@ class Running:
         options: GenerationOptions,
         slot_ids: Collection[int],
         explain: Callable[[Exception], EngineError],
+        matcher: Matcher | None = None,
     ) -> None:
         """`settings` is the library's own configuration, `slot_ids` are what it reserves room for
-        pictures with, and `explain` makes a sentence of an error."""
+        pictures with, `explain` makes a sentence of an error, and `matcher` follows the
+        structure of the answer."""
         self._model = model
         self._inputs = inputs
         self._settings = settings
         self._options = options
         self._slot_ids = slot_ids
         self._explain = explain
+        self._matcher = matcher
         [self._generator] = row_generators(1, options.seed)
         self._chosen: queue.Queue[Chosen | Exception | None] = queue.Queue()
         self._is_left = threading.Event()
@@ -98,7 +102,10 @@ class Running:
     def _choose(self, token_ids: Tensor, logits: Tensor) -> Tensor:
         row = logits[0].float()
         previous = spoken(token_ids[0], self._slot_ids)
-        token = pick(row, self._options, self._generator, previous)
+        allowed = None if self._matcher is None else self._matcher.allowed()
+        token = pick(row, self._options, self._generator, previous, allowed)
+        if self._matcher is not None:
+            self._matcher.accept(token)
         self._chosen.put(as_chosen(token, row, self._options.num_alternatives))
         only = torch.full_like(logits, -torch.inf)
         only[0, token] = 0.0

@@ -8,7 +8,7 @@ token is chosen is ours, so a seed means here what it means in the native engine
 """
 
 from collections.abc import Generator, Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, cast
 
 import torch
@@ -19,11 +19,13 @@ from triptych.engines.running import Chosen, GrowingText, Running, as_chosen, sp
 from triptych.engines.wire import CLIPS, open_frames, open_picture, write_messages
 from triptych.errors import EngineError, MissingExtraError, TokenError, UsageError
 from triptych.generate import GenerationOptions
+from triptych.generate.matching import Matcher, compile_structure
 from triptych.generate.sampling import Alternatives, penalise
 from triptych.generate.stopping import StopGate
 from triptych.media import Clip, Picture
 from triptych.pictures import ClipConfig
 from triptych.processor import Message
+from triptych.text import Tokenizer
 
 
 def load_transformers(name: str, *, max_pixels: int | None = None) -> "TransformersEngine":
@@ -59,6 +61,7 @@ class TransformersEngine:
 
     name = "transformers"
     has_beam_search = True
+    holds_structure = True
     template = None
     coordinates = None
 
@@ -118,7 +121,7 @@ class TransformersEngine:
             return Streamed(self._beams(inputs, options))
         if options.lookup:
             return Streamed(self._drafted(inputs, options))
-        return Streamed(self._pieces(inputs, options))
+        return Streamed(self._pieces(inputs, options, self._matcher(options)))
 
     # -- prompts ----------------------------------------------------------------------------
 
@@ -174,11 +177,28 @@ class TransformersEngine:
 
     # -- answers ----------------------------------------------------------------------------
 
+    def _matcher(self, options: GenerationOptions) -> Matcher | None:
+        if options.structure is None:
+            return None
+        vocab_size = int(self.model.get_output_embeddings().weight.shape[0])
+        return compile_structure(options.structure, self._own_tokenizer, self.end_ids, vocab_size)
+
+    @cached_property
+    def _own_tokenizer(self) -> Tokenizer:
+        """The library's tokenizer as ours."""
+        inner: Any = getattr(self.tokenizer, "backend_tokenizer", None)
+        if inner is None:
+            raise cannot(self.name, f"has no tokenizer file of {self.model_name} to follow a form")
+        return Tokenizer(cast(Any, type(inner)).from_str(inner.to_str()))
+
     def _pieces(
-        self, inputs: dict[str, Any], options: GenerationOptions
+        self, inputs: dict[str, Any], options: GenerationOptions, matcher: Matcher | None
     ) -> Generator[str, None, Reply]:
-        settings = self._settings(options)
-        with Running(self.model, inputs, settings, options, self.slot_ids, self._failed) as running:
+        running = Running(
+            *(self.model, inputs, self._settings(options), options, self.slot_ids),
+            *(self._failed, matcher),
+        )
+        with running:
             return (yield from self._said(inputs, running, options))
 
     def _drafted(
@@ -328,6 +348,8 @@ def _check_options(options: GenerationOptions) -> None:
     """
     if options.contrast is not None:
         raise cannot("transformers", "has no contrast", "leave it out, or take the native engine")
+    if options.lookup and options.structure is not None:
+        raise cannot("transformers", "drafts no answers of a given form", "leave lookup out")
     if options.lookup and options.temperature > 0:
         raise cannot(
             "transformers",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from triptych.engines.engine import cannot
+from triptych.generate.structure import Choice, JsonSchema, Structure
 from triptych.media import (
     Clip,
     NativeResizeConfig,
@@ -42,6 +43,24 @@ def write_messages(
     """
     check_messages(messages)
     return [_message(message, engine, max_pixels, write) for message in messages]
+
+
+def write_structure(structure: Structure | None) -> dict[str, Any]:
+    """The form of an answer as fields of a request.
+
+    A schema is OpenAI's own; expressions and choices are vLLM's, since 0.12.
+    https://docs.vllm.ai/en/latest/features/structured_outputs/
+    """
+    if structure is None:
+        return {}
+    if isinstance(structure, JsonSchema):
+        if structure.schema is True:
+            return {"response_format": {"type": "json_object"}}
+        named = {"name": "answer", "schema": structure.schema, "strict": True}
+        return {"response_format": {"type": "json_schema", "json_schema": named}}
+    if isinstance(structure, Choice):
+        return {"structured_outputs": {"choice": list(structure.texts)}}
+    return {"structured_outputs": {"regex": structure.pattern}}
 
 
 def as_image_url(picture: Picture) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn, cast
 
-from triptych.errors import UsageError
+from triptych.errors import MissingExtraError
 from triptych.generate import GenerationOptions
+from triptych.generate.matching import check_structure
+from triptych.generate.structure import JsonSchema
 from triptych.processor import ask_about
+from triptych.tasks.fields import Schema, field_names, json_schema
 from triptych.tasks.responding import Responder
 
 TRANSCRIBE = "Transcribe everything that matters here as JSON."
@@ -20,10 +22,6 @@ EXTRACT = "Extract {keys} as JSON."
 
 READING = GenerationOptions(max_new_tokens=512)
 """Room for a receipt of about ten lines."""
-
-Schema: TypeAlias = str | Path | Mapping[str, Any] | Sequence[str]
-"""A JSON file, a mapping with the wanted fields as keys, a JSON Schema with `properties`, or the
-names themselves."""
 
 _FENCED = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL | re.IGNORECASE)
 
@@ -66,10 +64,15 @@ def read(
 ) -> Reading:
     """The document as JSON, and how far it is what was asked for.
 
+    With a schema, an engine that holds structures answers nothing else.
+
     Raises:
-        UsageError: the schema cannot be read or names no field.
+        UsageError: the schema cannot be read, names no field, or cannot be obeyed.
     """
     names = () if schema is None else field_names(schema)
+    caution = ""
+    if schema is not None and responder.engine.holds_structure and options.structure is None:
+        options, caution = _held(options, schema)
     question = (EXTRACT if names else TRANSCRIBE) if prompt is None else prompt
     opened = responder.open([document])
     asked = ask_about(opened, question.replace("{keys}", _enumerate(names)))
@@ -77,7 +80,24 @@ def read(
     value, is_json = parse_json(answer.text)
     given = set(cast(dict[str, Any], value)) if isinstance(value, dict) else set[str]()
     missing = tuple(name for name in names if name not in given)
-    return Reading(answer.text, value, is_json, missing, answer.ended, answer.note)
+    note = "; ".join(filter(None, (caution, answer.note)))
+    return Reading(answer.text, value, is_json, missing, answer.ended, note)
+
+
+def _held(options: GenerationOptions, schema: Schema) -> tuple[GenerationOptions, str]:
+    """The options with the schema as structure; as they are, with a reason, where that cannot be.
+
+    Raises:
+        UsageError: the schema cannot be obeyed.
+    """
+    if options.num_beams > 1:
+        return options, "beam search follows no schema, so the JSON may differ from it"
+    structure = JsonSchema(json_schema(schema))
+    try:
+        check_structure(structure)
+    except MissingExtraError as missing:
+        return options, str(missing)
+    return replace(options, structure=structure), ""
 
 
 def parse_json(text: str) -> tuple[Any, bool]:
@@ -87,37 +107,6 @@ def parse_json(text: str) -> tuple[Any, bool]:
         return json.loads(fenced[1] if fenced else text, parse_constant=_refuse_constant), True
     except (ValueError, RecursionError):  # a number of 5000 digits is a ValueError too
         return None, False
-
-
-def field_names(schema: Schema) -> tuple[str, ...]:
-    """The names of the fields that a schema asks for, in its order.
-
-    Raises:
-        UsageError: the file is missing or no JSON, or the schema names no field.
-    """
-    plain = _from_file(Path(schema)) if isinstance(schema, str | Path) else schema
-    if isinstance(plain, Mapping):
-        fields = cast(Mapping[str, Any], plain)
-        inner = fields.get("properties")
-        plain = list(cast(Mapping[str, Any], inner) if isinstance(inner, Mapping) else fields)
-    names = cast(Sequence[object], plain) if isinstance(plain, list | tuple) else ()
-    if not names or not all(isinstance(name, str) and name.strip() for name in names):
-        raise UsageError(
-            "the schema names no fields; give a JSON object with the fields as keys, a JSON "
-            f"Schema with properties, or a list of names, not {schema!r:.60}"
-        )
-    return tuple(cast(Sequence[str], names))
-
-
-def _from_file(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"the schema {path} cannot be read ({error.strerror}); check the path"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the schema {path} is not JSON ({error}); correct the file") from error
 
 
 def _refuse_constant(name: str) -> NoReturn:
