@@ -10,6 +10,8 @@ the larger half: 1 is in proportion to the picture's area or to the tokens, 2 is
 """
 
 import argparse
+import ctypes
+import gc
 import math
 import sys
 from collections.abc import Sequence
@@ -61,11 +63,15 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     loaded = fresh_model(shaped(arguments.shape, arguments.blocks))
+    measure_stages(loaded, [], num_new_tokens=1, repeats=1)
+    before = held_bytes()
     pictures = [
-        _picture(loaded, side, arguments.repeats) for side in SIDES if side <= arguments.most_pixels
+        _picture(loaded, side, arguments.repeats, before)
+        for side in SIDES
+        if side <= arguments.most_pixels
     ]
     texts = [
-        _text(loaded, length, arguments.repeats)
+        _text(loaded, length, arguments.repeats, before)
         for length in LENGTHS
         if length <= arguments.most_tokens
     ]
@@ -130,16 +136,16 @@ def exponent(amounts: Sequence[float], costs: Sequence[float]) -> float:
     return sum((x - mean_x) * (y - mean_y) for x, y in pairs) / across if across else math.nan
 
 
-def _picture(loaded: LoadedModel, side: int, repeats: int) -> Point:
+def _picture(loaded: LoadedModel, side: int, repeats: int, before: int) -> Point:
     with TemporaryDirectory() as folder:
         path = write_picture(Path(folder) / "picture.jpg", side, side)
-        return _measured(loaded, [path], "What is it?", side, repeats)
+        return _measured(loaded, [path], "What is it?", side, repeats, before)
 
 
-def _text(loaded: LoadedModel, length: int, repeats: int) -> Point:
+def _text(loaded: LoadedModel, length: int, repeats: int, before: int) -> Point:
     around, more = _num_tokens(loaded, "red"), _num_tokens(loaded, "red" + " red" * 10)
     num_words = round((length - around) / (more - around) * 10)
-    return _measured(loaded, [], "red" + " red" * num_words, length, repeats)
+    return _measured(loaded, [], "red" + " red" * num_words, length, repeats, before)
 
 
 def _num_tokens(loaded: LoadedModel, question: str) -> int:
@@ -148,9 +154,14 @@ def _num_tokens(loaded: LoadedModel, question: str) -> int:
 
 
 def _measured(
-    loaded: LoadedModel, pictures: Sequence[Path], question: str, size: int, repeats: int
+    loaded: LoadedModel,
+    pictures: Sequence[Path],
+    question: str,
+    size: int,
+    repeats: int,
+    before: int,
 ) -> Point:
-    before = resident_bytes()
+    held_bytes()
     measured = measure_stages(loaded, pictures, question, num_new_tokens=4, repeats=repeats)
     names = [stage.name for stage in measured.stages]
     costs = {column: measured[column].ms for column in COLUMNS if column in names}
@@ -158,6 +169,14 @@ def _measured(
     print(f"{size}: {costs}", file=sys.stderr)
     amount = measured.num_visual if pictures else measured.num_prompt_tokens
     return Point(size=size, num_tokens=measured.num_prompt_tokens, amount=amount, costs=costs)
+
+
+def held_bytes() -> int:
+    """What is resident when all that is free has been given back to the system."""
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
+    return resident_bytes()
 
 
 def _peak(measured: Stages) -> int:

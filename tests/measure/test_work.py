@@ -7,6 +7,7 @@ import torch
 from tests.laws.debug_models import DEBUG_NAMES, subject
 from torch.utils.flop_counter import FlopCounterMode
 
+from triptych.checkpoint.precision import read_quantize
 from triptych.connector import LinearConfig
 from triptych.fusion.gated import Gated, GatedConfig
 from triptych.fusion.vlm import VLMConfig
@@ -17,6 +18,7 @@ from triptych.nn.masks import window_mask
 from triptych.nn.quantised import has_int8
 from triptych.vision import ViTConfig
 from triptych.xray.anatomy import build_on_meta
+from triptych.xray.forecast import weight_bytes
 
 VISION = ViTConfig(patch_size=2, dim=4, depth=1, num_heads=1, ffn_dim=8, image_size=4)
 LANGUAGE = DecoderConfig(
@@ -141,6 +143,10 @@ def test_quantised_layers_are_counted_as_what_they_are():
         assert in_int8.total == work.total
         assert in_int8.num_bytes < work.num_bytes
     assert set(seen_int8[1].operations) == {"int8"}
+    model = fresh_model("qwen2_vl_debug", quantize="int8").model
+    told = weight_bytes(config, torch.float32, read_quantize("int8"))
+    for panel in ("vision", "connector"):
+        assert held_bytes(getattr(model, panel)) == told[panel]
     pairs = visible_pairs(PROMPT.num_tokens)
     language = config.language
     attention = 4 * language.depth * language.num_heads * language.head_width * pairs

@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from triptych.fusion.gated import Gated, GatedBlock
 from triptych.fusion.vlm import VLM
 from triptych.inputs import ModelInputs
-from triptych.nn.quantised import Int4Linear, Int8Linear, Int8Table
+from triptych.nn.quantised import Int4Linear, Int8Joint, Int8Linear, Int8Table
 from triptych.shapes import VisionFeatures
 from triptych.xray.anatomy import build_on_meta
 from triptych.xray.walk import cache_bytes_per_token
@@ -221,7 +221,7 @@ def held_bytes(module: nn.Module) -> int:
     return plain + sum(
         each.memory_bytes
         for each in module.modules()
-        if isinstance(each, Int8Linear | Int4Linear | Int8Table)
+        if isinstance(each, Int8Linear | Int8Joint | Int8Table | Int4Linear)
     )
 
 
@@ -249,7 +249,7 @@ def _nearest(modules: Mapping[str, nn.Module], name: str) -> nn.Module:
 
 def _kind(module: nn.Module, dtype: str) -> str:
     for each in module.modules():
-        if isinstance(each, Int8Linear | Int8Table):
+        if isinstance(each, Int8Linear | Int8Joint | Int8Table):
             return "int8"
         if isinstance(each, Int4Linear):
             return "int4"
