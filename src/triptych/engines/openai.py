@@ -11,7 +11,6 @@ https://platform.openai.com/docs/api-reference/chat
 """
 
 import os
-import re
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,7 +19,15 @@ from functools import partial
 from typing import Any, cast
 
 from triptych.engines.engine import Alternative, Reply, Streamed, cannot
-from triptych.engines.hearing import shorten
+from triptych.engines.hearing import (
+    as_group,
+    as_list,
+    is_named,
+    shorten,
+    told_alternatives,
+    told_count,
+    told_log_probabilities,
+)
 from triptych.engines.http import BROKE_OFF, RefusalError, Server, ServerConfig
 from triptych.engines.wire import (
     CLIPS,
@@ -28,7 +35,6 @@ from triptych.engines.wire import (
     open_frames,
     open_picture,
     write_messages,
-    write_structure,
 )
 from triptych.errors import EngineError, UsageError
 from triptych.generate import GenerationOptions
@@ -79,10 +85,10 @@ def only_model(server: Server) -> str:
         UsageError: it has none or several; lists them.
         EngineError: it does not say.
     """
-    listed = _group(server.get(MODELS)).get("data")
+    listed = as_group(server.get(MODELS)).get("data")
     if not isinstance(listed, list):
         raise server.broken("does not list its models; name one with --model")
-    names = [str(_group(each).get("id")) for each in _list(cast(object, listed))]
+    names = [str(as_group(each).get("id")) for each in as_list(cast(object, listed))]
     if len(names) == 1:
         return names[0]
     shown = shorten(", ".join(names), 200) or "none"
@@ -105,11 +111,11 @@ class _Heard:
 
     def reply(self) -> Reply:
         scores = tuple(self.log_probabilities)
-        num_answer_tokens = _count(self.usage, "completion_tokens")
+        num_answer_tokens = told_count(self.usage, "completion_tokens")
         return Reply(
             text=self.gate.text,
             ended=self.finish_reason != "length" or self.gate.is_shut,
-            num_prompt_tokens=_count(self.usage, "prompt_tokens"),
+            num_prompt_tokens=told_count(self.usage, "prompt_tokens"),
             num_answer_tokens=len(scores) or None
             if num_answer_tokens is None
             else num_answer_tokens,
@@ -124,8 +130,6 @@ class OpenAIEngine:
 
     name = "openai"
     has_beam_search = False
-    holds_structure = False
-    """It asks for it; a server may hold to it or not."""
     template = None
     coordinates = None
 
@@ -207,7 +211,7 @@ class OpenAIEngine:
             body["top_logprobs"] = options.num_alternatives
         if options.stop:
             body["stop"] = list(options.stop)
-        return {**body, **write_structure(options.structure)}
+        return body
 
     def _whole(self, options: GenerationOptions, body: dict[str, Any]) -> Reply:
         while True:
@@ -221,7 +225,7 @@ class OpenAIEngine:
         self._hear(told, heard)
         heard.gate.flush()
         heard.finish_reason = heard.finish_reason or "stop"  # it is whole, whatever it says
-        return self._finished(heard, options)
+        return self._finished(heard)
 
     def _pieces(
         self, body: dict[str, Any], options: GenerationOptions
@@ -239,7 +243,7 @@ class OpenAIEngine:
                 self._learn(sent, refusal)
         if piece := heard.gate.flush():
             yield piece
-        return self._finished(heard, options)
+        return self._finished(heard)
 
     def _known(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The request without what the server does not know."""
@@ -256,7 +260,7 @@ class OpenAIEngine:
             RefusalError: it refuses something else.
         """
         known = (*OPTIONAL, *RENAMED)
-        named = [name for name in known if name in sent and _is_word(name, refusal.said)]
+        named = [name for name in known if name in sent and is_named(name, refusal.said)]
         if refusal.status not in (400, 422) or not named:
             raise refusal
         if "logprobs" in named:
@@ -271,39 +275,32 @@ class OpenAIEngine:
         Raises:
             EngineError: it is an error, or no completion.
         """
-        fields = _group(event)
+        fields = as_group(event)
         if fields.get("error"):
             error = fields["error"]
-            words = shorten(str(_group(error).get("message", error)))
+            words = shorten(str(as_group(error).get("message", error)))
             raise self.server.broken(f"fails in the middle of its answer: {words}")
-        heard.usage = _group(fields.get("usage")) or heard.usage
+        heard.usage = as_group(fields.get("usage")) or heard.usage
         choices = fields.get("choices")
         if choices == []:
             return ""  # the last event of a stream has the usage alone
-        choice = _group(_list(choices)[0]) if _list(choices) else {}
+        choice = as_group(as_list(choices)[0]) if as_list(choices) else {}
         said = choice.get("message", choice.get("delta"))
         if not isinstance(said, dict):
             raise self._nonsense(cast(object, event))
         heard.finish_reason = choice.get("finish_reason") or heard.finish_reason
-        told = _list(_group(choice.get("logprobs")).get("content"))
-        heard.log_probabilities += _log_probabilities(told)
-        heard.alternatives += map(_alternatives, told)
-        content = _group(cast(object, said)).get("content")
+        told = as_list(as_group(choice.get("logprobs")).get("content"))
+        heard.log_probabilities += told_log_probabilities(told)
+        heard.alternatives += map(told_alternatives, told)
+        content = as_group(cast(object, said)).get("content")
         return heard.gate.push(content) if isinstance(content, str) else ""
 
-    def _finished(self, heard: _Heard, options: GenerationOptions) -> Reply:
+    def _finished(self, heard: _Heard) -> Reply:
         if heard.finish_reason is None:
             raise self.server.broken(BROKE_OFF)
         if heard.finish_reason == "content_filter":
             raise self.server.broken("withholds the answer (content_filter)")
-        reply, form = heard.reply(), options.structure
-        is_whole = reply.ended and not heard.gate.is_shut
-        if form is not None and is_whole and not form.is_met_by(reply.text):
-            raise self.server.broken(
-                f"does not hold to the form that was asked for: {shorten(reply.text, 60)!r}; a "
-                "server of vLLM 0.12 or newer does"
-            )
-        return reply
+        return heard.reply()
 
     def _nonsense(self, event: object) -> EngineError:
         return self.server.broken(
@@ -328,40 +325,3 @@ def _check_options(options: GenerationOptions) -> None:
             "cannot ask for drafts of lookup, which a server makes or not as it was started",
             "leave lookup out",
         )
-
-
-def _log_probabilities(told: Sequence[Any]) -> list[float]:
-    """Of the tokens that a piece of an answer holds; none where the server does not tell."""
-    values = [_group(each).get("logprob") for each in told]
-    return [float(value) for value in values if isinstance(value, int | float)]
-
-
-def _alternatives(told: Any) -> tuple[Alternative, ...]:
-    """Tokens that might have come in the place of one; none where the server does not tell."""
-    named = map(_group, _list(_group(told).get("top_logprobs")))
-    found = [
-        Alternative(str(each.get("token", "")), float(each["logprob"]))
-        for each in named
-        if isinstance(each.get("logprob"), int | float)
-    ]
-    return tuple(sorted(found, key=lambda each: -each.log_probability))
-
-
-def _is_word(name: str, text: str) -> bool:
-    """Whether a text names a field, and not only one whose name holds it."""
-    return re.search(rf"\b{name}\b", text) is not None
-
-
-def _count(usage: Mapping[str, Any], name: str) -> int | None:
-    value = usage.get(name)
-    return value if isinstance(value, int) else None
-
-
-def _group(value: object) -> dict[str, Any]:
-    """A JSON object; an empty one for anything else."""
-    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    """A JSON list; an empty one for anything else."""
-    return cast(list[Any], value) if isinstance(value, list) else []
