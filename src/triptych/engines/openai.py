@@ -35,6 +35,7 @@ from triptych.engines.wire import (
     open_frames,
     open_picture,
     write_messages,
+    write_structure,
 )
 from triptych.errors import EngineError, UsageError
 from triptych.generate import GenerationOptions
@@ -130,6 +131,8 @@ class OpenAIEngine:
 
     name = "openai"
     has_beam_search = False
+    holds_structure = False
+    """It asks for it; a server may hold to it or not."""
     template = None
     coordinates = None
 
@@ -211,7 +214,7 @@ class OpenAIEngine:
             body["top_logprobs"] = options.num_alternatives
         if options.stop:
             body["stop"] = list(options.stop)
-        return body
+        return {**body, **write_structure(options.structure)}
 
     def _whole(self, options: GenerationOptions, body: dict[str, Any]) -> Reply:
         while True:
@@ -225,7 +228,7 @@ class OpenAIEngine:
         self._hear(told, heard)
         heard.gate.flush()
         heard.finish_reason = heard.finish_reason or "stop"  # it is whole, whatever it says
-        return self._finished(heard)
+        return self._finished(heard, options)
 
     def _pieces(
         self, body: dict[str, Any], options: GenerationOptions
@@ -243,7 +246,7 @@ class OpenAIEngine:
                 self._learn(sent, refusal)
         if piece := heard.gate.flush():
             yield piece
-        return self._finished(heard)
+        return self._finished(heard, options)
 
     def _known(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The request without what the server does not know."""
@@ -295,12 +298,19 @@ class OpenAIEngine:
         content = as_group(cast(object, said)).get("content")
         return heard.gate.push(content) if isinstance(content, str) else ""
 
-    def _finished(self, heard: _Heard) -> Reply:
+    def _finished(self, heard: _Heard, options: GenerationOptions) -> Reply:
         if heard.finish_reason is None:
             raise self.server.broken(BROKE_OFF)
         if heard.finish_reason == "content_filter":
             raise self.server.broken("withholds the answer (content_filter)")
-        return heard.reply()
+        reply, form = heard.reply(), options.structure
+        is_whole = reply.ended and not heard.gate.is_shut
+        if form is not None and is_whole and not form.is_met_by(reply.text):
+            raise self.server.broken(
+                f"does not hold to the form that was asked for: {shorten(reply.text, 60)!r}; a "
+                "server of vLLM 0.12 or newer does"
+            )
+        return reply
 
     def _nonsense(self, event: object) -> EngineError:
         return self.server.broken(
