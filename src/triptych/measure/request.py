@@ -67,7 +67,7 @@ class Request:
         self._pictures, self._clips = pictures, clips
         self._messages = _messages(pictures, clips, question)
         self._num_new_tokens = num_new_tokens
-        config = EngineConfig(keeps_answers=False)
+        config = EngineConfig(remembers=False)
         self._serving = GenerationEngine(loaded.model, loaded.processor, config)
 
     @torch.inference_mode()
