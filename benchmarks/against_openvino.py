@@ -10,7 +10,9 @@ then it is not needed. How to set it all up is in README.md.
 """
 
 import argparse
+import json
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,8 @@ class Precision:
     options: Sequence[str] = ()
     """Of the exporter."""
 
+
+CONFIG = "config.json"
 
 PRECISIONS = {
     "float32": Precision(weights="fp32", computes="f32", ours={"dtype": "float32"}),
@@ -74,16 +78,43 @@ def _case(name: str, precision: Precision, arguments: argparse.Namespace) -> Cas
 def _converted(precision: Precision, arguments: argparse.Namespace) -> Path:
     """A folder that the exporter makes, made where it is missing."""
     folder: Path = arguments.files / precision.weights
-    if not (folder / "openvino_language_model.xml").is_file():
+    if not folder.is_dir():
         if arguments.exporter_python is None:
             raise SystemExit(f"there is no {folder}; give --exporter-python to make it")
-        script = str(HERE / "export_openvino.py")
-        command = [arguments.exporter_python, script, "-m", str(arguments.model)]
-        command += ["--weight-format", precision.weights, *precision.options, str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
+        arguments.files.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=arguments.files) as partial:
+            _export_by_parts(precision, arguments, Path(partial))
+            (Path(partial) / "language").rename(folder)
     return folder
+
+
+def _export_by_parts(precision: Precision, arguments: argparse.Namespace, place: Path) -> None:
+    """Export the language model beside few vision blocks, and the other way round, and join them.
+
+    The exporter keeps all of a model in memory several times; so it takes half as much.
+    """
+    config = json.loads((arguments.model / CONFIG).read_text())
+    few_eyes = {**config, "vision_config": {**config["vision_config"], "depth": 1}}
+    few_words = {**config, "num_hidden_layers": 1}
+    for name, part in (("language", few_eyes), ("vision", few_words)):
+        source = place / f"{name}-source"
+        source.mkdir()
+        for file in arguments.model.iterdir():
+            (source / file.name).symlink_to(file.resolve())
+        (source / CONFIG).unlink()
+        (source / CONFIG).write_text(json.dumps(part))
+        _export(source, place / name, precision, arguments.exporter_python)
+    for file in (place / "vision").glob("openvino_vision_*"):
+        file.replace(place / "language" / file.name)
+    (place / "language" / CONFIG).write_text(json.dumps(config))
+
+
+def _export(source: Path, target: Path, precision: Precision, python: str) -> None:
+    command = [python, str(HERE / "export_openvino.py"), "-m", str(source)]
+    command += ["--weight-format", precision.weights, *precision.options, str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ two tokens but the choice of the likeliest.
 """
 
 import ctypes
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,24 @@ import numpy as np
 from llama_cpp import mtmd_cpp as mtmd
 from serving import Answer, Clock, serve
 
+ERROR = 4
+"""Level of llama.cpp's messages (GGML_LOG_LEVEL_ERROR)."""
+
 BATCH = 512
 """Tokens that llama.cpp reads at once, its own default."""
 
 
+@llama_cpp.llama_log_callback
+def _errors_alone(level: int, text: bytes, data: object) -> None:
+    """Pass on what llama.cpp prints, if it is an error."""
+    if level == ERROR:
+        print(text.decode(errors="replace"), end="", file=sys.stderr)
+
+
 def load(settings: Mapping[str, Any]) -> tuple[str, Answer]:
     """Load a model and its vision part."""
+    for keep_quiet in (llama_cpp.llama_log_set, mtmd.mtmd_log_set, mtmd.mtmd_helper_log_set):
+        keep_quiet(_errors_alone, None)
     llama_cpp.llama_backend_init()
     model = _model(settings["model"])
     context = _context(model, settings)
