@@ -74,24 +74,34 @@ def filled(lengths: list[int]) -> Slots:
 
 def test_the_last_slot_moves_into_the_place_of_a_closed_one():
     slots = filled([3, 90, 5])
-    last = slots.copy_out(2)
+    last = slots.copy_out(2, 0, slots.lengths[2])
     slots.close(0)
     assert slots.lengths == [5, 90]
-    for mine, kept in zip(slots.copy_out(0).layers, last.layers, strict=True):
+    for mine, kept in zip(slots.copy_out(0, 0, slots.lengths[0]).layers, last.layers, strict=True):
         assert torch.equal(mine.keys, kept.keys)
         assert torch.equal(mine.values, kept.values)
 
 
+def test_a_slot_takes_copies_of_what_caches_hold():
+    slots = filled([3, 0])
+    slots.copy_in(1, [beginning(5, 300), beginning(90, 310)])
+    assert slots.lengths == [3, 95]
+    held = slots.copy_out(1, 5, 95)
+    for mine, given in zip(held.layers, beginning(90, 310).layers, strict=True):
+        assert torch.equal(mine.keys, given.keys)
+        assert torch.equal(mine.values, given.values)
+
+
 def test_slots_grow_and_give_back():
     slots = filled([3])
-    before, small = slots.copy_out(0), slots.memory_bytes
+    before, small = slots.copy_out(0, 0, slots.lengths[0]), slots.memory_bytes
     for _ in range(7):
         slots.open()
     slots.reserve(1000)
     assert slots.room >= 1000
     assert slots.memory_bytes > 100 * small
     assert slots.memory_bytes == slots.bytes_for(8, 1000)
-    assert torch.equal(slots.copy_out(0).layers[1].keys, before.layers[1].keys)
+    assert torch.equal(slots.copy_out(0, 0, slots.lengths[0]).layers[1].keys, before.layers[1].keys)
     for _ in range(8):
         slots.close(0)
         slots.shrink()
@@ -127,7 +137,7 @@ def alone(slots, strip, layer, query, key, value, window):
         keys.append(strip.cache.layers[layer].keys)
         values.append(strip.cache.layers[layer].values)
     else:
-        own = slots.copy_out(strip.slot).layers[layer]
+        own = slots.copy_out(strip.slot, 0, slots.lengths[strip.slot]).layers[layer]
         keys.append(own.keys)
         values.append(own.values)
     keys, values = torch.cat([*keys, key], dim=2), torch.cat([*values, value], dim=2)

@@ -1,11 +1,19 @@
 """The engine of this package: its own panels, in this process."""
 
 from collections.abc import Generator, Sequence
+from functools import cached_property, partial
 
 from triptych.checkpoint.model_folder import LoadedModel
-from triptych.engines.engine import Reply, Streamed
+from triptych.engines.engine import Reply, Streamed, spell_alternatives
 from triptych.errors import TokenError
-from triptych.generate import Completion, GenerationOptions, generate, stream
+from triptych.generate import (
+    Completion,
+    EngineConfig,
+    GenerationEngine,
+    GenerationOptions,
+    generate,
+    stream,
+)
 from triptych.media import Clip, Picture, open_clip
 from triptych.pictures import ClipConfig
 from triptych.processor import Message, Sample
@@ -21,8 +29,15 @@ class NativeEngine:
     max_pixels: int | None = None
     """The processor reduces pictures."""
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, config: EngineConfig | None = None) -> None:
+        """`config` says how much is done at the same time, and what it may take."""
         self.loaded = loaded
+        self._config = config
+
+    @cached_property
+    def generation(self) -> GenerationEngine:
+        """What answers, and remembers pictures and beginnings of prompts from call to call."""
+        return GenerationEngine(self.loaded.model, self.loaded.processor, self._config)
 
     @property
     def model_name(self) -> str:
@@ -65,7 +80,8 @@ class NativeEngine:
             TokenError: a conversation is malformed or longer than the model takes.
         """
         prompts = [self._prompt(messages) for messages in conversations]
-        completions = generate(self.loaded.model, self.loaded.processor, prompts, options)
+        model, processor = self.loaded.model, self.loaded.processor
+        completions = generate(model, processor, prompts, options, self.generation)
         return [self._reply(completion) for completion in completions]
 
     def stream(self, messages: Sequence[Message], options: GenerationOptions) -> Streamed:
@@ -77,7 +93,8 @@ class NativeEngine:
         return Streamed(self._pieces(self._prompt(messages), options))
 
     def _pieces(self, prompt: Sample, options: GenerationOptions) -> Generator[str, None, Reply]:
-        completion = yield from stream(self.loaded.model, self.loaded.processor, prompt, options)
+        model, processor = self.loaded.model, self.loaded.processor
+        completion = yield from stream(model, processor, prompt, options, self.generation)
         return self._reply(completion)
 
     def _prompt(self, messages: Sequence[Message]) -> Sample:
@@ -94,13 +111,15 @@ class NativeEngine:
     def _reply(self, completion: Completion) -> Reply:
         processor = self.loaded.processor
         said = [token for token in completion.token_ids if token not in processor.end_ids]
+        decode = partial(processor.tokenizer.decode, skip_special=False)
         return Reply(
             text=completion.text,
             ended=completion.ended,
-            spelled=processor.tokenizer.decode(said, skip_special=False),
+            spelled=decode(said),
             num_prompt_tokens=completion.num_prompt_tokens,
             num_answer_tokens=len(completion.token_ids),
             log_probability=completion.log_probability,
             log_probabilities=completion.log_probabilities,
+            alternatives=spell_alternatives(decode, completion.token_ids, completion.alternatives),
             token_ids=completion.token_ids,
         )

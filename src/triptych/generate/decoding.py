@@ -42,7 +42,7 @@ def generate(
             for hypothesis, sample in zip(best, samples, strict=True)
         ]
     if engine is None:
-        config = EngineConfig(max_running=max(1, len(samples)), keeps_answers=False)
+        config = EngineConfig(max_running=max(1, len(samples)), remembers=False)
         engine = GenerationEngine(model, processor, config)
     return engine.finish([engine.submit(sample, options) for sample in samples])
 
@@ -64,7 +64,7 @@ def stream(
         yield completion.text
         return completion
     if engine is None:
-        engine = GenerationEngine(model, processor, EngineConfig(keeps_answers=False))
+        engine = GenerationEngine(model, processor, EngineConfig(remembers=False))
     return (yield from engine.stream(engine.submit(sample, options)))
 
 

@@ -29,7 +29,7 @@ from triptych.generate.completion import Completion
 from triptych.generate.contrast import without_picture
 from triptych.generate.matching import Matcher, compile_structure
 from triptych.generate.options import GenerationOptions
-from triptych.generate.reading import Piece, Reader, last_boundary
+from triptych.generate.reading import LONGEST_IN_SLOT, Piece, Reader, last_boundary
 from triptych.generate.request import Request, Strand
 from triptych.generate.sampling import alternatives, is_plain, pick
 from triptych.machine import available_memory_bytes
@@ -55,8 +55,9 @@ class EngineConfig:
     memory_bytes: int | None = None
     """What keys, values and visual tokens may take; None for half of what is free at the start."""
 
-    keeps_answers: bool = True
-    """Keep what was read of a finished request, so that a conversation goes on from there."""
+    remembers: bool = True
+    """Keep what was read for requests that are yet to come: the same picture, or a conversation
+    that goes on."""
 
     def __post_init__(self) -> None:
         for name in ("max_running", "chunk_tokens", "max_step_tokens"):
@@ -220,8 +221,9 @@ class GenerationEngine:
             for strand in request.strands:
                 end = last_boundary(strand)
                 beginnings[strand.keys[:end]] = end  # equal ones are kept once
-                tail = strand.num_prompt_tokens - end + request.options.max_new_tokens
-                longest = max(longest, tail)
+                is_short = strand.num_prompt_tokens <= LONGEST_IN_SLOT
+                in_slot = strand.num_prompt_tokens - (0 if is_short else end)
+                longest = max(longest, in_slot + request.options.max_new_tokens)
                 num_rows += 1
                 num_visual += sum(span.num_slots for span in strand.sample.spans)
         slots = self.reader.slots
@@ -255,6 +257,9 @@ class GenerationEngine:
 
     def _answer(self, request: Request) -> None:
         """Choose the next tokens of one request: one, and as many more as the draft got right."""
+        if not request.token_ids:
+            for strand in request.strands:
+                self._remember(strand)
         logits, *hidden = (cast(Tensor, strand.logits) for strand in request.strands)
         draft, request.draft = request.draft, []
         sums = logits.float().logsumexp(dim=-1)
@@ -288,8 +293,12 @@ class GenerationEngine:
         """Give the place of a request to others; keep what it has read where that is wanted."""
         self.running.remove(request)
         for strand in request.strands:
-            keeps = self.config.keeps_answers
-            self.reader.close(strand, self._beginnings_may_take(self.running) if keeps else None)
+            self._remember(strand)
+            self.reader.close(strand)
+
+    def _remember(self, strand: Strand) -> None:
+        if self.config.remembers and strand.row is not None:
+            self.reader.keep(strand, self._beginnings_may_take(self.running))
 
     # -- weights that change -----------------------------------------------------------------------
 

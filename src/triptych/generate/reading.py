@@ -1,8 +1,9 @@
 """How strands are read: what of them next, where it is kept, and one forward for all.
 
-A prompt is read in runs. What it shares with others, and what ends with its last picture, becomes a
-beginning; the rest goes into a slot, and the answer grows behind it. Runs that follow each other,
-and strands that share a run, may be read in the same forward: every layer writes before it reads.
+A short prompt that nobody shares goes into a slot, and the answer grows behind it. Otherwise what
+is shared, and what ends with the last picture, becomes a beginning that several can go on from,
+and only the rest goes into a slot. Runs that follow each other, and strands that share a run, may
+be read in the same forward: every layer writes before it reads.
 """
 
 from collections.abc import Sequence
@@ -23,8 +24,8 @@ from triptych.generate.request import Strand
 from triptych.generate.visual_tokens import MOST_TOGETHER, VisualTokenCache
 from triptych.nn.ragged import RaggedCache, Strip
 
-LONGEST_TAIL = 128
-"""Tokens behind the last picture that are read into a slot; slots are padded to the longest."""
+LONGEST_IN_SLOT = 512
+"""Tokens of a prompt that a slot takes; slots are padded to the longest, so not more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +119,25 @@ class Reader:
                 return None
             if not self._look_at_pictures(strand, coming, beside):
                 return None
-            end = self._next_boundary(strand, coming)
+            shared = _shared_with(strand, coming)
+            end = _next_boundary(strand, shared)
             if end is not None:
                 self._begin(strand, end)
-        if strand.is_reading:
-            return strand.num_before
-        if strand.row is None:
-            strand.row = self.slots.open()
-            self._rows.append(strand)
-        return strand.num_prompt_tokens
+            else:
+                self._open_slot(strand, shared)
+        return strand.num_before if strand.is_reading else strand.num_prompt_tokens
+
+    def _open_slot(self, strand: Strand, shared: int) -> None:
+        """Give a strand a slot, with a copy of a short beginning that it alone goes on from."""
+        strand.row = self.slots.open()
+        self._rows.append(strand)
+        beginning, length = strand.beginning, strand.num_before
+        if beginning is None or beginning.num_users > 1 or shared >= length:
+            return
+        chain = beginning.chain
+        if length <= LONGEST_IN_SLOT and all(each.is_read for each in chain):
+            self.slots.copy_in(strand.row, [each.cache for each in chain])
+            strand.stand_on(None)
 
     def _find_beginning(self, strand: Strand) -> bool:
         """Go on from the longest beginning there is; False where that is being read by another."""
@@ -145,15 +156,6 @@ class Reader:
         cache = self.model.language.allocate_cache(1, len(keys))
         strand.stand_on(self.beginnings.add(strand.beginning, keys, cache))
         strand.is_reading = True
-
-    def _next_boundary(self, strand: Strand, coming: Sequence[Strand]) -> int | None:
-        """Where the next beginning to be read ends; None where the rest goes into a slot."""
-        least = max(strand.num_read + 1, strand.sample.num_mutual)
-        ends = [last_boundary(strand)]
-        shared = _shared_with(strand, coming)
-        if shared - strand.num_read >= LEAST_SHARED:
-            ends.append(shared)
-        return min((end for end in ends if end >= least), default=None)
 
     def _strip(self, strand: Strand, count: int, start: int) -> Strip:
         chain = [] if strand.beginning is None else strand.beginning.chain
@@ -299,14 +301,27 @@ class Reader:
             self.slots.lengths[strand.row] -= wrong
             strand.num_read -= wrong
 
-    def close(self, strand: Strand, keep_bytes: int | None) -> None:
-        """Give up the slot of a strand; keep what it holds as a beginning if it is worth it.
+    def keep(self, strand: Strand, keep_bytes: int) -> None:
+        """Keep what a slot holds as beginnings for others, if it is worth it.
 
-        `keep_bytes` is what beginnings may take then; None to keep nothing.
+        `keep_bytes` is what all beginnings may take then.
         """
+        keys = strand.keys_read
+        for end in (min(last_boundary(strand), len(keys)), len(keys)):
+            parent, start = self.beginnings.match(keys[:end])
+            is_there = parent is None or parent.is_read
+            if strand.row is None or end - start < LEAST_SHARED or not is_there:
+                continue
+            needed = self.token_bytes * (end - start)
+            if start >= strand.num_before and self.beginnings.shrink(keep_bytes - needed):
+                kept = self.slots.copy_out(
+                    strand.row, start - strand.num_before, end - strand.num_before
+                )
+                self.beginnings.add(parent, keys[start:end], kept).num_read = end - start
+
+    def close(self, strand: Strand) -> None:
+        """Give up all that a strand holds."""
         if strand.row is not None:
-            if keep_bytes is not None:
-                self._keep(strand, strand.row, keep_bytes)
             self._close_row(strand.row)
             strand.row = None
         begun = strand.beginning if strand.is_reading else None
@@ -325,13 +340,6 @@ class Reader:
         self.beginnings.shrink(0)
         self.slots.shrink()
 
-    def _keep(self, strand: Strand, row: int, keep_bytes: int) -> None:
-        keys = strand.keys_read[strand.num_before :]
-        needed = self.token_bytes * len(keys)
-        if len(keys) >= LEAST_SHARED and self.beginnings.shrink(keep_bytes - needed):
-            kept = self.slots.copy_out(row)
-            self.beginnings.add(strand.beginning, keys, kept).num_read = len(keys)
-
     def _close_row(self, row: int) -> None:
         """The last slot moves into the place of the closed one."""
         self.slots.close(row)
@@ -348,7 +356,21 @@ def last_boundary(strand: Strand) -> int:
         return 0
     end = max((span.stop for span in sample.spans), default=0)
     end = min(max(end, sample.num_mutual), last)
-    return last if last - end > LONGEST_TAIL else end
+    return last if last - end > LONGEST_IN_SLOT else end
+
+
+def _next_boundary(strand: Strand, shared: int) -> int | None:
+    """Where the next beginning to be read ends; None where the rest goes into a slot.
+
+    `shared` is how much of the prompt another will want, too.
+    """
+    last = last_boundary(strand)
+    is_short = strand.num_prompt_tokens <= LONGEST_IN_SLOT
+    ends = [] if is_short and shared < last else [last]
+    if shared - strand.num_read >= LEAST_SHARED:
+        ends.append(shared)
+    least = max(strand.num_read + 1, strand.sample.num_mutual)
+    return min((end for end in ends if end >= least), default=None)
 
 
 def _shared_with(strand: Strand, others: Sequence[Strand]) -> int:

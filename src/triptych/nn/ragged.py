@@ -99,13 +99,24 @@ class Slots:
         if num_rows < self.num_rows or 2 * room < self.room:
             self._resize(num_rows, min(self.room, room))
 
-    def copy_out(self, row: int) -> KVCache:
-        """What a slot holds, in a cache of its own."""
-        length = self.lengths[row]
+    def copy_in(self, row: int, caches: Sequence[KVCache]) -> None:
+        """Fill an empty slot with what caches of one row hold, one after the other."""
+        self.reserve(sum(cache.length for cache in caches))
+        start = 0
+        for cache in caches:
+            part = slice(start, start + cache.length)
+            for layer, held in enumerate(cache.layers):
+                self.keys[layer][row, :, part] = held.keys[0]
+                self.values[layer][row, :, part] = held.values[0]
+            start = part.stop
+        self.lengths[row] = start
+
+    def copy_out(self, row: int, start: int, stop: int) -> KVCache:
+        """Some of what a slot holds, in a cache of its own."""
         return KVCache(
             [
                 LayerCache.of(
-                    keys[row, None, :, :length].clone(), values[row, None, :, :length].clone()
+                    keys[row, None, :, start:stop].clone(), values[row, None, :, start:stop].clone()
                 )
                 for keys, values in zip(self.keys, self.values, strict=True)
             ]
