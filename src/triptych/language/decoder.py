@@ -35,6 +35,7 @@ from triptych.language.positions import (
 from triptych.nn.attention import Attention, QKNorm
 from triptych.nn.block import Block
 from triptych.nn.cache import KVCache
+from triptych.nn.linear import Linear, linear
 from triptych.nn.masks import causal_mask, padding_mask, window_mask
 from triptych.nn.mlp import MLP, Activation, GatedMLP
 from triptych.nn.norm import NormKind, OffsetRMSNorm, make_norm
@@ -209,9 +210,7 @@ class Decoder(nn.Module):
             None if config.norm_last else make_norm(config.norm, config.dim, config.norm_eps)
         )
         self.lm_head = (
-            None
-            if config.tied
-            else nn.Linear(config.dim, config.common_tokens, bias=config.head_bias)
+            None if config.tied else Linear(config.dim, config.common_tokens, bias=config.head_bias)
         )
         if config.extra_tokens and not config.tied:
             self.extra_head = nn.Linear(config.dim, config.extra_tokens, bias=False)
@@ -311,7 +310,7 @@ class Decoder(nn.Module):
             return self.lm_head(hidden)
         if isinstance(self.embedding, Int8Table):
             return self.embedding.head(hidden)
-        return nn.functional.linear(hidden, self.embedding.weight)
+        return linear(hidden, self.embedding.weight)
 
     def allocate_cache(self, batch: int, max_tokens: int) -> KVCache:
         """An empty cache with room for `max_tokens` positions, in the model's dtype and place."""

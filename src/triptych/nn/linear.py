@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-SMALL = 1 << 22
+SMALL = 1 << 21
 """Multiplications below which calling oneDNN takes longer than it saves."""
 
 
