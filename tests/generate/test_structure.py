@@ -335,6 +335,10 @@ def test_a_copy_goes_on_by_itself():
     second = first.copy()
     second.accept(MINI.encode("b")[0])
     assert second.is_finished and not first.is_finished
+    ended = begin(Regex("ab*"))
+    ended.accept(MINI.encode("a")[0])
+    ended.accept(ENDS[0])
+    assert ended.copy().is_finished
 
 
 # -- vocabularies -------------------------------------------------------------------------------

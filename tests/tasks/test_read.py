@@ -68,7 +68,7 @@ def test_an_engine_that_holds_structures_reads_the_asked_fields_and_no_others(qw
         "pages": {"type": "array", "items": {"type": "null"}, "maxItems": 2},
     }
     for seed in range(2):
-        options = GenerationOptions(max_new_tokens=40, temperature=1.0, seed=seed)
+        options = GenerationOptions(max_new_tokens=80, temperature=1.0, seed=seed)
         reading = qwen.read(PAGE, fields, options)
         assert (reading.ended, reading.is_json, reading.missing) == (True, True, ())
         assert list(reading.value) == ["kind", "paid", "pages"]
