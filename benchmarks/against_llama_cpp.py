@@ -2,7 +2,7 @@
 
 python benchmarks/random_checkpoint.py /tmp/2b --shape 2b
 python benchmarks/against_llama_cpp.py /tmp/2b --files /tmp/2b-gguf \
-    --peer-python PEER/bin/python --llama-cpp SOURCES --threads 2 --json llama_cpp.json
+    --peer-python PEER/bin/python --llama-cpp SOURCES --threads 2 --keep
 
 SOURCES is a folder of llama.cpp with `convert_hf_to_gguf.py`, `conversion/` and `gguf-py/`; files
 that are there already are not made again, and then it is not needed. How to set it all up is in
@@ -50,19 +50,14 @@ QUANTISED_HERE = {"q4_0": "bf16"}
 
 def main() -> None:
     """Convert what is missing, then compare."""
-    options = parser(__doc__ or "")
+    options = parser(__doc__ or "", tuple(PRECISIONS))
     options.add_argument("--llama-cpp", type=Path, help="sources of llama.cpp, for its converter")
     options.add_argument("--convert-only", action="store_true", help="make the files and stop")
     arguments = options.parse_args()
     arguments.files.mkdir(parents=True, exist_ok=True)
-    wanted = {
-        name: precision
-        for name, precision in PRECISIONS.items()
-        if not arguments.only or name in arguments.only
-    }
-    cases = [_case(name, precision, arguments) for name, precision in wanted.items()]
+    cases = [_case(name, PRECISIONS[name], arguments) for name in arguments.only]
     if not arguments.convert_only:
-        compare(arguments, "peer_llama_cpp.py", cases)
+        compare(arguments, "llama.cpp", "peer_llama_cpp.py", cases)
 
 
 def _case(name: str, precision: Precision, arguments: argparse.Namespace) -> Case:

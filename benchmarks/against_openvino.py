@@ -3,7 +3,7 @@
 python benchmarks/random_checkpoint.py /tmp/2b --shape 2b
 python benchmarks/against_openvino.py /tmp/2b --files /tmp/2b-openvino \
     --peer-python GENAI/bin/python --exporter-python OPTIMUM/bin/python \
-    --threads 2 --json openvino.json
+    --threads 2 --keep
 
 OPTIMUM is an environment with optimum-intel; folders that are there already are not made again, and
 then it is not needed. How to set it all up is in README.md.
@@ -52,17 +52,13 @@ PRECISIONS = {
 
 def main() -> None:
     """Convert what is missing, then compare."""
-    options = parser(__doc__ or "")
+    options = parser(__doc__ or "", tuple(PRECISIONS))
     options.add_argument("--exporter-python", help="Python that has optimum-intel installed")
     options.add_argument("--convert-only", action="store_true", help="make the folders and stop")
     arguments = options.parse_args()
-    cases = [
-        _case(name, precision, arguments)
-        for name, precision in PRECISIONS.items()
-        if not arguments.only or name in arguments.only
-    ]
+    cases = [_case(name, PRECISIONS[name], arguments) for name in arguments.only]
     if not arguments.convert_only:
-        compare(arguments, "peer_openvino.py", cases)
+        compare(arguments, "OpenVINO GenAI", "peer_openvino.py", cases)
 
 
 def _case(name: str, precision: Precision, arguments: argparse.Namespace) -> Case:

@@ -16,7 +16,6 @@ runs the other waits; who begins alternates.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
+from recording import add_options, record, table
 
 from triptych.checkpoint.layouts import open_architecture
 from triptych.processor import Processor, ask_about
@@ -116,43 +116,36 @@ class Process:
         self._process.wait()
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser(description: str, precisions: Sequence[str]) -> argparse.ArgumentParser:
     """The options that all comparisons share."""
     parser = argparse.ArgumentParser(description=description.split("\n", 1)[0])
     parser.add_argument("model", type=Path, help="exported folder, see random_checkpoint.py")
     parser.add_argument("--files", type=Path, required=True, help="folder of converted files")
     parser.add_argument("--peer-python", required=True, help="Python that has the peer installed")
-    parser.add_argument("--only", nargs="+", help="these precisions alone")
+    parser.add_argument(
+        "--only", nargs="+", choices=precisions, default=precisions, help="these kinds of numbers"
+    )
     parser.add_argument("--threads", type=int, default=1, help="of each engine")
     parser.add_argument("--rounds", type=int, default=5, help="timed runs of each engine")
     parser.add_argument("--new-tokens", type=int, default=32, help="tokens of an answer")
     parser.add_argument("--side", type=int, default=448, help="of the picture, in pixels")
     parser.add_argument("--text-tokens", type=int, default=30, help="of the prompt, marks included")
-    parser.add_argument("--json", type=Path, help="file for all figures")
+    add_options(parser)
     return parser
 
 
-def compare(arguments: argparse.Namespace, script: str, cases: Sequence[Case]) -> None:
-    """Run the cases, print a table and write the figures where asked."""
+def compare(arguments: argparse.Namespace, peer: str, script: str, cases: Sequence[Case]) -> None:
+    """Run the cases, then print a table and keep the figures where asked."""
     task = plan(arguments)
-    unknown = set(arguments.only or ()) - {case.name for case in cases}
-    if unknown:
-        raise SystemExit(f"no precision {unknown}; there are {[case.name for case in cases]}")
-    print(
-        f"{arguments.model.name}: {task.num_visual} visual + {task.num_prompt - task.num_visual} "
-        f"other tokens, {task.new_tokens} new, {arguments.threads} threads, medians of "
-        f"{task.rounds} (least to most)"
-    )
     results: list[dict[str, Any]] = []
+    rows: list[list[str]] = []
     for case in cases:
-        if arguments.only and case.name not in arguments.only:
-            continue
         ours, theirs = run_case(case, task, arguments, script)
         results.append({"precision": case.name, "ours": asdict(ours), "theirs": asdict(theirs)})
-        _print_case(case.name, ours, theirs)
-    if arguments.json is not None:
-        report = {"machine": machine(), "task": asdict(task), "threads": arguments.threads}
-        arguments.json.write_text(json.dumps({**report, "results": results}, indent=1) + "\n")
+        rows.append(_row(case.name, ours, theirs))
+        print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
+    about = {"task": asdict(task), "threads": arguments.threads, "model": arguments.model.name}
+    record(arguments, f"Beside {peer}", {**about, "cases": results}, _page(arguments, task, rows))
 
 
 def plan(arguments: argparse.Namespace) -> Task:
@@ -247,23 +240,47 @@ def _record(side: Side, reply: Mapping[str, Any], task: Task) -> None:
     side.answers.append(reply["answer"])
 
 
-def _print_case(name: str, ours: Side, theirs: Side) -> None:
-    print(f"\n{name:<12}{'first token, s':>26}{'tokens/s':>26}{'peak MB':>10}")
-    for side in (ours, theirs):
-        first, rate = _spread(side.first_s), _spread(side.tokens_per_s)
-        print(f"  {side.engine[:24]:<24} {first:>22}  {rate:>22}{side.peak_bytes / 1e6:>10.0f}")
-    first = _median_ratio(theirs.first_s, ours.first_s)
-    rate = _median_ratio(ours.tokens_per_s, theirs.tokens_per_s)
-    agreed = statistics.median(map(_agreement, ours.answers, theirs.answers))
-    print(
-        f"  ours is {first:.2f} x as fast to the first token, {rate:.2f} x in tokens/s; the "
-        f"answers begin with {agreed:g} equal tokens",
-        flush=True,
+HEADER = (
+    "numbers",
+    "first token, s",
+    "peer",
+    "ratio",
+    "tokens/s",
+    "peer",
+    "ratio",
+    "peak MB",
+    "peer",
+    "equal tokens",
+)
+
+
+def _page(arguments: argparse.Namespace, task: Task, rows: Sequence[Sequence[str]]) -> str:
+    return (
+        f"{arguments.model.name}: {task.num_visual} visual + {task.num_prompt - task.num_visual} "
+        f"other tokens, {task.new_tokens} new, threads of each: {arguments.threads}; medians of "
+        f"{task.rounds} (least to most). A ratio above 1 means that Triptych is faster.\n\n"
+        f"{table(HEADER, rows)}"
     )
 
 
-def _spread(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.3f} ({min(values):.3f}-{max(values):.3f})"
+def _row(name: str, ours: Side, theirs: Side) -> list[str]:
+    return [
+        f"{name} / {theirs.engine}",
+        _spread(ours.first_s, 2),
+        _spread(theirs.first_s, 2),
+        f"{_median_ratio(theirs.first_s, ours.first_s):.2f}",
+        _spread(ours.tokens_per_s, 1),
+        _spread(theirs.tokens_per_s, 1),
+        f"{_median_ratio(ours.tokens_per_s, theirs.tokens_per_s):.2f}",
+        f"{ours.peak_bytes / 1e6:.0f}",
+        f"{theirs.peak_bytes / 1e6:.0f}",
+        f"{statistics.median(map(_agreement, ours.answers, theirs.answers)):g}",
+    ]
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    middle, least, most = statistics.median(values), min(values), max(values)
+    return f"{middle:.{digits}f} ({least:.{digits}f}-{most:.{digits}f})"
 
 
 def _median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
@@ -274,13 +291,3 @@ def _agreement(ours: Sequence[int], theirs: Sequence[int]) -> int:
     """Tokens before the first that differs; engines round differently."""
     equal = [a == b for a, b in zip(ours, theirs, strict=True)]
     return equal.index(False) if False in equal else len(equal)
-
-
-def machine() -> str:
-    """The processor, as the system names it, and how many cores this process may use."""
-    name = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        lines = information.read_text().splitlines()
-        name = next((x.split(": ")[1] for x in lines if x.startswith("model name")), name)
-    return f"{name}, {len(os.sched_getaffinity(0))} cores"
