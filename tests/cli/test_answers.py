@@ -43,6 +43,38 @@ def test_a_streamed_answer_equals_the_whole_one(
     assert streamed.out.strip() == json.loads(whole.out)["text"]
 
 
+def test_many_questions_are_answered_line_by_line(
+    triptych: Command, model: Path, photo: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "questions.txt"
+    file.write_text("what is it?\n\nis it red?\n")
+    options = ("--model", model, "--max-tokens", 4)
+    done = triptych("ask", photo, "--questions", file, *options)
+    told = [line.split("\t") for line in done.out.splitlines()]
+    assert [question for question, _ in told] == ["what is it?", "is it red?"]
+    for question, answer in told:
+        assert triptych("ask", photo, question, *options).out.strip() == answer
+    as_json = triptych("ask", photo, "--questions", file, *options, "--json")
+    assert [json.loads(line)["text"] for line in as_json.out.splitlines()] == [
+        answer for _, answer in told
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(None, "cannot be read"), (b"\n \n", "no question"), (b"\xff", "UTF-8")],
+)
+def test_a_file_without_questions_is_refused(
+    triptych: Command, photo: Path, tmp_path: Path, content: bytes | None, problem: str
+) -> None:
+    file = tmp_path / "questions.txt"
+    if content is not None:
+        file.write_bytes(content)
+    done = triptych("ask", photo, "--questions", file)
+    assert done.code == 2
+    assert problem in done.err
+
+
 def test_sampling_depends_on_the_seed(triptych: Command, model: Path, photo: Path) -> None:
     options = ("--model", model, "--temperature", 5, "--max-tokens", 8, "--json")
     first, same, other = (
