@@ -165,6 +165,11 @@ def test_what_is_left_out_is_never_drawn():
     assert {draw(probabilities, generator) for _ in range(200)} == {1, 3}
 
 
+def test_not_even_where_the_number_drawn_is_zero(monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda *size, **more: torch.zeros(1, dtype=torch.float64))
+    assert draw(torch.tensor([0.0, 0.5, 0.5]), torch.Generator()) == 1
+
+
 def test_a_low_temperature_sharpens_and_a_high_one_flattens():
     for temperature, low, high in ((0.25, 0.85, 1.0), (1.0, 0.4, 0.6), (20.0, 0.15, 0.35)):
         said = drawn(GenerationOptions(temperature=temperature), 500)
