@@ -181,6 +181,13 @@ def test_what_a_schema_may_not_say_is_named_with_its_place(schema, named):
         ),
         ({"items": {"pattern": "(?=a)"}}, "at #/items: look-around"),
         ({"items": {"oneOf": [{"type": "number"}, {"type": "integer"}]}}, "at #/items: .* anyOf"),
+        (
+            {
+                "$defs": {"a": {"type": "null"}},
+                "prefixItems": [{"$ref": "#/$defs/a"}, {"items": {"pattern": "(?=a)"}}],
+            },
+            "at #/prefixItems/1/items: ",
+        ),
         ({"$ref": "#/$defs/a"}, "at #: Pointer '/\\$defs/a' does not exist"),
         (
             {"$defs": {"a": {"type": "integer", "minimum": 3, "maximum": 2}}, "$ref": "#/$defs/a"},
@@ -208,6 +215,7 @@ PATTERNS = (
     r".{2,5}",
     r"[+*]\+",
     " ?a+",
+    " a|b",
     "😀|é{2}|\\u00fc",
 )
 
@@ -222,6 +230,34 @@ def test_whatever_ends_matches_its_expression(pattern, tokenizer, end):
     assert any(walk.ended for walk in walks)
     for walk in walks:
         assert not walk.ended or re.fullmatch(pattern, walk.text), walk.text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "fits"),
+    [
+        (r"\w", "\u0301", False),  # a combining accent, which elsewhere is of a word
+        (r"\W", "\u0301", True),
+        (r"\w", "é", True),
+        (r"\S", "\x1c", False),  # a separator, which elsewhere is no space
+        (r"\s", "\x1c", True),
+    ],
+)
+def test_classes_of_characters_are_those_of_python(pattern, text, fits):
+    assert bool(re.fullmatch(pattern, text)) == fits == may_say(Regex(pattern), text)
+    quoted = json.dumps(text, ensure_ascii=text < " ")
+    schema = JsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+    assert may_say(schema, quoted) == fits
+
+
+def may_say(structure: Structure, text: str) -> bool:
+    """Whether this is a whole answer of the form."""
+    matcher = begin(structure)
+    try:
+        for token in MINI.encode(text):
+            matcher.accept(token)
+    except FailureError:
+        return False
+    return matcher.is_complete
 
 
 @pytest.mark.parametrize(
@@ -245,7 +281,7 @@ def test_expressions_that_cannot_be_followed_are_refused(pattern, named):
     ("tokenizer", "end"), [(MINI, ENDS[0]), (LLAMA, 2), (GEMMA, 2)], ids=("mini", "llama", "gemma")
 )
 def test_every_choice_and_nothing_else_may_be_said(tokenizer, end):
-    texts = ("cat", "a cat", " cat", 'say "a"\n', "größe 😀", "c")
+    texts = ("cat", "a cat", " dog", 'say "a"\n', "größe 😀", "c")
     matcher = compile_structure(Choice(texts), tokenizer, (end,), tokenizer.vocab_size)
     said = {Walk(matcher.copy(), seed, tokenizer, (end,)).text for seed in range(120)}
     assert said == set(texts)
@@ -347,7 +383,7 @@ def test_a_copy_goes_on_by_itself():
 @pytest.mark.parametrize("tokenizer", [MINI, LLAMA, GEMMA], ids=("mini", "llama", "gemma"))
 def test_tokens_write_the_bytes_that_they_decode_to(tokenizer):
     written = token_bytes(tokenizer)
-    for text in ('a {"größe": [1, true]}', "😀 \t\n日本", "é"):
+    for text in ('a {"größe": [1, true]}', "😀 \t\n日本", "éí"):
         ids = tokenizer.encode(text, before="text")
         assert b"".join(written[id] for id in ids) == text.encode()
         first = tokenizer.encode("a")
@@ -424,6 +460,8 @@ def test_a_model_answers_in_the_form_that_is_asked_for(mini, temperature):
     assert said.ended and re.fullmatch(r"\w{3}-\d", said.text)
     said = answer(mini, Choice(("é", "a cat")), temperature=temperature)
     assert said.ended and said.text in ("é", "a cat")
+    drafted = answer(mini, Regex(r"(ab)*c{9}"), temperature=temperature, lookup=4)
+    assert drafted.text == answer(mini, Regex(r"(ab)*c{9}"), temperature=temperature).text
 
 
 def test_an_answer_that_meets_the_limit_has_the_beginning_of_its_form_and_has_not_ended(mini):

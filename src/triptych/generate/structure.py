@@ -95,7 +95,7 @@ class Choice:
         if drops_space:
             spaced = [f" {text}" for text in texts]
             texts = [*spaced, *(text for text in texts if not text.startswith(" "))]
-        return "start: " + " | ".join(json.dumps(text, ensure_ascii=False) for text in texts)
+        return "start: " + " | ".join(map(json.dumps, texts))
 
 
 Structure: TypeAlias = JsonSchema | Regex | Choice
