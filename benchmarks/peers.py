@@ -6,7 +6,7 @@ a line: JSON in on its stdin, JSON out on its stdout.
     ours   <- {"picture": "a.npy", "question": ..., "new_tokens": 32}
     theirs <- {"picture": "a.npy", "prompt": ..., "new_tokens": 32}
            -> {"first_s": ..., "all_s": ..., "prompt_tokens": 286, "visual_tokens": 256,
-               "answer": [...], "peak_bytes": ...}
+               "answer": [...], "peak_bytes": ..., "first_cpu_s": ..., "all_cpu_s": ...}
 
 `first_s` runs from the pixels in memory to the first chosen token, `all_s` to the last. Every
 round has a picture of its own, so that nothing that an engine keeps helps it. While one engine
@@ -64,6 +64,7 @@ class Task:
     new_tokens: int
     side: int
     rounds: int
+    cpu_time: bool
 
 
 @dataclass
@@ -130,12 +131,17 @@ def parser(description: str, precisions: Sequence[str]) -> argparse.ArgumentPars
     parser.add_argument("--new-tokens", type=int, default=32, help="tokens of an answer")
     parser.add_argument("--side", type=int, default=448, help="of the picture, in pixels")
     parser.add_argument("--text-tokens", type=int, default=30, help="of the prompt, marks included")
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="compare CPU times, for a busy machine; one thread"
+    )
     add_options(parser)
     return parser
 
 
 def compare(arguments: argparse.Namespace, peer: str, script: str, cases: Sequence[Case]) -> None:
     """Run the cases, then print a table and keep the figures where asked."""
+    if arguments.cpu_time and arguments.threads > 1:
+        raise SystemExit("threads that wait compute, too; --cpu-time is for --threads 1")
     task = plan(arguments)
     results: list[dict[str, Any]] = []
     rows: list[list[str]] = []
@@ -176,6 +182,7 @@ def plan(arguments: argparse.Namespace) -> Task:
         new_tokens=arguments.new_tokens,
         side=arguments.side,
         rounds=arguments.rounds,
+        cpu_time=arguments.cpu_time,
     )
 
 
@@ -232,9 +239,10 @@ def _check(side: Side, reply: Mapping[str, Any], task: Task) -> None:
 
 
 def _record(side: Side, reply: Mapping[str, Any], task: Task) -> None:
-    rest_s = reply["all_s"] - reply["first_s"]
-    side.first_s.append(reply["first_s"])
-    side.tokens_per_s.append((task.new_tokens - 1) / rest_s)
+    clock = "_cpu_s" if task.cpu_time else "_s"
+    first_s, all_s = reply[f"first{clock}"], reply[f"all{clock}"]
+    side.first_s.append(first_s)
+    side.tokens_per_s.append((task.new_tokens - 1) / (all_s - first_s))
     side.peak_bytes = reply["peak_bytes"]
     side.prompt_tokens = reply["prompt_tokens"]
     side.answers.append(reply["answer"])
@@ -258,7 +266,8 @@ def _page(arguments: argparse.Namespace, task: Task, rows: Sequence[Sequence[str
     return (
         f"{arguments.model.name}: {task.num_visual} visual + {task.num_prompt - task.num_visual} "
         f"other tokens, {task.new_tokens} new, threads of each: {arguments.threads}; medians of "
-        f"{task.rounds} (least to most). A ratio above 1 means that Triptych is faster.\n\n"
+        f"{task.rounds} (least to most){' of CPU time' * task.cpu_time}. A ratio above 1 means "
+        f"that Triptych is faster.\n\n"
         f"{table(HEADER, rows)}"
     )
 

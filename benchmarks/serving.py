@@ -36,17 +36,28 @@ def peak_bytes() -> int:
 
 
 class Clock:
-    """Times the tokens of one answer."""
+    """Times the tokens of one answer, by the clock on the wall and by what the process computed."""
 
     def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._first = self._last = 0.0
+        self._ticks = [_now()]
 
     def tick(self) -> None:
         """A token was chosen."""
-        self._last = time.perf_counter()
-        self._first = self._first or self._last
+        self._ticks.append(_now())
 
     def seconds(self) -> dict[str, float]:
         """From the beginning to the first and to the last token."""
-        return {"first_s": self._first - self._start, "all_s": self._last - self._start}
+        (start, start_cpu), (first, first_cpu), *_, (last, last_cpu) = [
+            *self._ticks,
+            self._ticks[-1],
+        ]
+        return {
+            "first_s": first - start,
+            "all_s": last - start,
+            "first_cpu_s": first_cpu - start_cpu,
+            "all_cpu_s": last_cpu - start_cpu,
+        }
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
