@@ -70,18 +70,21 @@ class Block(nn.Module):
             rotation=rotation,
             cache=cache,
         )
-        hidden = hidden + self.dropout(_scaled(mixed, self.scale_1))
+        hidden = hidden + self._branch(mixed, self.scale_1)
         if self.norm_last:
             hidden = self.norm_1(hidden)
-            return self.norm_2(hidden + self.dropout(_scaled(self.mlp(hidden), self.scale_2)))
-        return hidden + self.dropout(_scaled(self.mlp(self.norm_2(hidden)), self.scale_2))
+            return self.norm_2(hidden + self._branch(self.mlp(hidden), self.scale_2))
+        return hidden + self._branch(self.mlp(self.norm_2(hidden)), self.scale_2)
+
+    def _branch(
+        self, branch: Float[Tensor, "batch token dim"], scale: Float[Tensor, " dim"] | None
+    ) -> Float[Tensor, "batch token dim"]:
+        """What is added back of a branch."""
+        if scale is not None:
+            branch = branch * scale
+        # Outside of training calling a dropout takes time and does nothing.
+        return self.dropout(branch) if self.training else branch
 
 
 def _layer_scale(dim: int, initial: float | None) -> nn.Parameter | None:
     return None if initial is None else nn.Parameter(torch.full((dim,), initial))
-
-
-def _scaled(
-    branch: Float[Tensor, "batch token dim"], scale: Float[Tensor, " dim"] | None
-) -> Float[Tensor, "batch token dim"]:
-    return branch if scale is None else branch * scale

@@ -90,7 +90,9 @@ class MLP(nn.Module):
 
     def forward(self, hidden: Float[Tensor, "*axis dim"]) -> Float[Tensor, "*axis out_dim"]:
         wide = self.up(hidden)
-        wide = self.dropout(activate(wide, self.activation, may_overwrite=not learns(wide)))
+        wide = activate(wide, self.activation, may_overwrite=not learns(wide))
+        if self.training:  # outside of it calling a dropout takes time and does nothing
+            wide = self.dropout(wide)
         return self.down(wide if self.inner_norm is None else self.inner_norm(wide))
 
 
@@ -126,6 +128,7 @@ class GatedMLP(nn.Module):
         else:
             gate, up = self.joint(hidden).chunk(2, dim=-1)
         if learns(gate, up):
-            return self.down(self.dropout(activate(gate, self.activation) * up))
-        gated = activate(gate, self.activation, may_overwrite=True).mul_(up)
-        return self.down(self.dropout(gated))
+            gated = activate(gate, self.activation) * up
+        else:
+            gated = activate(gate, self.activation, may_overwrite=True).mul_(up)
+        return self.down(self.dropout(gated) if self.training else gated)

@@ -90,16 +90,17 @@ def apply_rotation(
     x: Float[Tensor, "batch head token head_dim"], rotation: Rotation
 ) -> Float[Tensor, "batch head token head_dim"]:
     """Turn queries or keys; computed in float32, returned in the dtype of `x`."""
-    half = x.shape[-1] // 2
-    cos, sin = (part[:, None, :, :half] for part in rotation)
-    first, second = x[..., :half], x[..., half:]
+    first, second = x.chunk(2, dim=-1)
+    cos, sin = rotation[0][:, None], rotation[1][:, None, :, : x.shape[-1] // 2]
     if learns(x):
+        cos = cos[..., : x.shape[-1] // 2]
         turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
     else:
         # The same in place: half the time, and nothing but the result takes memory.
-        turned = x * rotation[0][:, None]
-        turned[..., :half].addcmul_(second, sin, value=-1)
-        turned[..., half:].addcmul_(first, sin)
+        turned = x * cos
+        turned_first, turned_second = turned.chunk(2, dim=-1)
+        turned_first.addcmul_(second, sin, value=-1)
+        turned_second.addcmul_(first, sin)
     return turned.to(x.dtype)
 
 
