@@ -226,6 +226,17 @@ def test_a_contrast_in_company_is_a_contrast_alone():
         assert each.token_ids == lonely.token_ids
 
 
+def test_a_contrast_takes_drafts_and_says_the_same():
+    debug = subject("llava_1_5_debug")
+    options = GenerationOptions(max_new_tokens=20, contrast=Contrast(against="blank"))
+    prompts = [debug.prompt(question) for question in QUESTIONS]
+    slowly, quickly = (
+        generate(debug.model, debug.processor, prompts, replace(options, lookup=lookup))
+        for lookup in (0, 4)
+    )
+    assert [each.token_ids for each in slowly] == [each.token_ids for each in quickly]
+
+
 def test_alternatives_are_told_of_every_token(debug):
     prompt = debug.prompt(QUESTIONS[0])
     options = replace(OPTIONS, num_alternatives=3)

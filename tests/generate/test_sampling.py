@@ -297,7 +297,6 @@ def test_alternatives_are_the_likeliest_in_order():
         ({"lookup": -1}, "lookup must be >= 0 tokens, got -1"),
         ({"num_beams": 0}, "num_beams must be >= 1"),
         ({"stop": ("",)}, "stop text must not be empty"),
-        ({"lookup": 4, "contrast": Contrast()}, "leave out contrast or lookup"),
         ({"num_beams": 2, "temperature": 0.5}, "num_beams=1 or temperature=0"),
         ({"num_beams": 2, "contrast": Contrast()}, "takes no contrast; use num_beams=1"),
         ({"num_beams": 2, "lookup": 4}, "takes no drafts of lookup; use num_beams=1"),

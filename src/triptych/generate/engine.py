@@ -98,7 +98,9 @@ class GenerationEngine:
         """
         if options.num_beams > 1:
             raise ConfigError("the engine searches no beams; use `generate`, or num_beams=1")
-        hidden = None if options.contrast is None else without_picture(sample, options.contrast)
+        hidden = None
+        if options.contrast is not None and sample.images:
+            hidden = without_picture(sample, options.contrast)
         request = Request(self.processor, sample, options, self._matcher(options), hidden)
         with self._turn:
             self._check_fits(request)

@@ -77,10 +77,6 @@ class GenerationOptions:
             ),
             (self.lookup >= 0, f"lookup must be >= 0 tokens, got {self.lookup}"),
             (all(self.stop), "a stop text must not be empty"),
-            (
-                self.contrast is None or self.lookup == 0,
-                "a contrast takes no drafts; leave out contrast or lookup",
-            ),
             *self._beam_checks(),
         )
         for holds, message in checks:
