@@ -7,7 +7,7 @@ import pytest
 import torch
 from tests.laws.debug_models import QUESTIONS, build_subject, picture, subject
 
-from triptych.errors import CapacityError, ConfigError
+from triptych.errors import CapacityError, ConfigError, ShapeError
 from triptych.generate import EngineConfig, GenerationEngine, GenerationOptions, generate
 from triptych.generate.contrast import Contrast, contrast_logits, without_picture
 from triptych.processor import ask_about
@@ -140,6 +140,38 @@ def test_a_stream_that_is_left_frees_its_place(debug):
     stream.close()
     assert not engine.running
     assert not engine.reader.slots.lengths
+
+
+def test_a_request_that_cannot_go_on_fails_alone(debug):
+    engine = engine_of(debug)
+    prompts = [debug.prompt(question) for question in QUESTIONS[:2]]
+    broken = replace(prompts[0], spans=(replace(prompts[0].spans[0], num_slots=3),))
+    expected = generate(debug.model, debug.processor, prompts[1:], OPTIONS)[0]
+    failing, fine = engine.submit(broken, OPTIONS), engine.submit(prompts[1], OPTIONS)
+    [completion] = engine.finish([fine])
+    assert completion.token_ids == expected.token_ids
+    with pytest.raises(ShapeError, match="became 8 visual tokens but the prompt reserves 3"):
+        engine.finish([failing])
+    assert not engine.running
+
+
+def test_after_a_crash_the_engine_goes_on_with_what_comes(debug, monkeypatch):
+    engine = engine_of(debug)
+    prompts = [debug.prompt(ask_about([picture(0)], text)) for text in ("what?", "how many?")]
+    expected = generate(debug.model, debug.processor, prompts, OPTIONS)
+    head = debug.model.language.head
+
+    def break_once(hidden):
+        monkeypatch.setattr(debug.model.language, "head", head)
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(debug.model.language, "head", break_once)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        engine.finish([engine.submit(prompt, OPTIONS) for prompt in prompts])
+    assert not engine.running
+    assert not engine.reader.slots.lengths
+    got = engine.finish([engine.submit(prompt, OPTIONS) for prompt in prompts])
+    assert [each.token_ids for each in got] == [each.token_ids for each in expected]
 
 
 def test_beams_are_not_searched_here(debug):

@@ -115,6 +115,12 @@ class Beginnings:
         self._siblings(beginning.parent).remove(beginning)
         self.memory_bytes -= self.token_bytes * len(beginning.keys)
 
+    def drop_unread(self) -> None:
+        """Forget runs that were never read to their end, and what stands on them."""
+        for each in list(self):
+            if any(not above.is_read for above in each.chain):
+                self.drop(each)
+
     def shrink(self, memory_bytes: int) -> bool:
         """Drop what is unused until this much is left at most; False if the rest is in use."""
         while self.memory_bytes > memory_bytes:

@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from triptych.errors import CapacityError, ConfigError
+from triptych.errors import CapacityError, ConfigError, TriptychError
 from triptych.fusion.vlm import VLM
 from triptych.generate.completion import Completion
 from triptych.generate.contrast import without_picture
@@ -118,14 +118,18 @@ class GenerationEngine:
                 self._release(request)
 
     def finish(self, requests: Sequence[Request]) -> list[Completion]:
-        """Go on until all of these are answered; other requests go on, too."""
+        """Go on until all of these are answered; other requests go on, too.
+
+        Raises:
+            TriptychError: what kept one of them from being answered.
+        """
         try:
             while not all(request.is_finished for request in requests):
                 self.step()
         finally:
             for request in requests:
                 self.cancel(request)
-        return [request.completion() for request in requests]
+        return [_completion(request) for request in requests]
 
     def stream(self, request: Request) -> Generator[str, None, Completion]:
         """Go on until this one is answered, giving out its text as it grows; others go on, too."""
@@ -136,22 +140,17 @@ class GenerationEngine:
             yield from request.take_pieces()
         finally:
             self.cancel(request)
-        return request.completion()
+        return _completion(request)
 
     @torch.inference_mode()
     def step(self) -> None:
         """One forward for all: some of the prompts, and the next tokens of the answers."""
         with self._turn:
-            self._check_weights()
-            self._admit()
-            pieces = self._plan()
-            if pieces:
-                self.reader.read(pieces)
-            else:
-                self.reader.wait()
-            for request in list(self.running):
-                if all(strand.logits is not None for strand in request.strands):
-                    self._answer(request)
+            try:
+                self._step()
+            except BaseException:
+                self._give_up()
+                raise
 
     @torch.inference_mode()
     def clear(self) -> None:
@@ -235,14 +234,43 @@ class GenerationEngine:
 
     # -- steps -------------------------------------------------------------------------------------
 
+    def _step(self) -> None:
+        self._check_weights()
+        self._admit()
+        pieces = self._plan()
+        if pieces:
+            self.reader.read(pieces)
+        else:
+            self.reader.wait()
+        for request in list(self.running):
+            if all(strand.logits is not None for strand in request.strands):
+                try:
+                    self._answer(request)
+                except TriptychError as error:
+                    self._fail(request, error)
+
+    def _give_up(self) -> None:
+        """Stop all that runs: nobody knows what of it was read."""
+        while self.running:
+            request = self.running.pop()
+            request.stop()
+            for strand in request.strands:
+                self.reader.close(strand)
+        self.reader.beginnings.drop_unread()
+
+    def _fail(self, request: Request, error: TriptychError) -> None:
+        """One request cannot go on; the others can."""
+        request.error = error
+        self.cancel(request)
+
     def _plan(self) -> list[Piece]:
         """What to read now: next tokens of answers, then of prompts what there is room for."""
         answering: list[tuple[Strand, Request]] = []
-        reading: list[Strand] = []
+        reading: list[tuple[Strand, Request]] = []
         for request in self.running:
             for strand in request.strands:
                 if strand.num_read < strand.num_prompt_tokens:
-                    reading.append(strand)
+                    reading.append((strand, request))
                 elif strand.num_read < len(strand.token_ids):
                     answering.append((strand, request))
         # In the order of their slots, so that these can be read as they lie.
@@ -250,11 +278,16 @@ class GenerationEngine:
         pieces = [self.reader.go_on(strand, request.draft) for strand, request in answering]
         room = self.config.chunk_tokens if answering else self.config.max_step_tokens
         waiting = self.waiting[:_MOST_COMPARED]
-        coming = [*reading, *(strand for request in waiting for strand in request.strands)]
-        for strand in reading:
+        coming = [strand for strand, _ in reading]
+        coming += [strand for request in waiting for strand in request.strands]
+        for strand, request in reading:
             beside = bool(answering)
-            more, room = self.reader.read_prompt(strand, room, coming, beside=beside)
-            pieces += more
+            try:
+                more, room = self.reader.read_prompt(strand, room, coming, beside=beside)
+            except TriptychError as error:
+                self._fail(request, error)
+            else:
+                pieces += more
         return pieces
 
     def _answer(self, request: Request) -> None:
@@ -316,6 +349,12 @@ class GenerationEngine:
     def _weights_version(self) -> int:
         """Grows whenever a weight is written to."""
         return sum(each._version for each in self._parameters)  # pyright: ignore[reportPrivateUsage]
+
+
+def _completion(request: Request) -> Completion:
+    if request.error is not None:
+        raise request.error
+    return request.completion()
 
 
 def _megabytes(memory_bytes: int) -> str:

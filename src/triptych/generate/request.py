@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from triptych.errors import TriptychError
 from triptych.fusion.memory import GatedMemory
 from triptych.generate.beginnings import Beginning, TokenKey, picture_content, token_keys
 from triptych.generate.completion import Completion
@@ -129,6 +130,8 @@ class Request:
         self.alternatives: list[Alternatives] = []
         self.is_finished = False
         self.ended = False
+        self.error: TriptychError | None = None
+        """What kept it from being answered."""
         self._end_ids = processor.end_ids
         self._decoder = StreamDecoder(processor.tokenizer)
         self._gate = StopGate(options.stop)
