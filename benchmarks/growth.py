@@ -63,7 +63,7 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     loaded = fresh_model(shaped(arguments.shape, arguments.blocks))
-    measure_stages(loaded, [], num_new_tokens=1, repeats=1)
+    measure_stages(loaded, [], num_new_tokens=1, repeats=1, asks_engine=False)
     before = held_bytes()
     pictures = [
         _picture(loaded, side, arguments.repeats, before)
@@ -162,7 +162,9 @@ def _measured(
     before: int,
 ) -> Point:
     held_bytes()
-    measured = measure_stages(loaded, pictures, question, num_new_tokens=4, repeats=repeats)
+    measured = measure_stages(
+        loaded, pictures, question, num_new_tokens=4, repeats=repeats, asks_engine=False
+    )
     names = [stage.name for stage in measured.stages]
     costs = {column: measured[column].ms for column in COLUMNS if column in names}
     costs["memory"] = (_peak(measured) - before) / 1e6

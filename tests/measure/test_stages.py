@@ -76,6 +76,7 @@ def test_several_pictures_and_a_clip_are_one_question():
 def test_a_question_alone_sees_nothing():
     measured = measure_stages(loaded("qwen2_vl_debug"), [], num_new_tokens=1, repeats=2)
     assert [stage.name for stage in measured.stages] == ["prompt", "prefill", "decode"]
+    assert len(measured.served) == 2
     assert measured.num_visual == 0
 
 
@@ -108,8 +109,14 @@ def test_a_stage_tells_its_median():
 def test_warmth_is_not_counted():
     told: list[str] = []
     measured = measure_stages(
-        loaded("qwen2_vl_debug"), [], num_new_tokens=1, repeats=2, progress=told.append
+        loaded("qwen2_vl_debug"),
+        [],
+        num_new_tokens=1,
+        repeats=2,
+        asks_engine=False,
+        progress=told.append,
     )
+    assert measured.served == ()
     assert told == ["run for warmth", "run 1 of 2", "run 2 of 2"]
     assert len(measured["prefill"].times_ms) == 2
 

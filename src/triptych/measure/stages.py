@@ -80,7 +80,8 @@ class Stages:
     cache_bytes: int
     """Key-value cache, reserved for prompt and answer."""
     served: tuple[Served, ...]
-    """The same question put to the engine, once after each run; nothing was kept from before."""
+    """The same question put to the engine, once after each run; nothing was kept from before.
+    Empty where it was not asked."""
 
     def __getitem__(self, name: str) -> Stage:
         return next(stage for stage in self.stages if stage.name == name)
@@ -115,6 +116,7 @@ def measure_stages(
     clips: Sequence[object] = (),
     num_new_tokens: int = 16,
     repeats: int = 5,
+    asks_engine: bool = True,
     progress: Callable[[str], object] | None = None,
 ) -> Stages:
     """Run a question about pictures and clips stage by stage.
@@ -126,6 +128,7 @@ def measure_stages(
         clips: Likewise, shown behind the pictures.
         num_new_tokens: Tokens decoded after the first, which the prefill gives.
         repeats: How often, besides once for warmth.
+        asks_engine: Whether the engine answers it, too.
         progress: Told what is being done.
 
     Raises:
@@ -143,13 +146,15 @@ def measure_stages(
     request = Request(loaded, pictures, clips, question, num_new_tokens)
     say("run for warmth")
     warm = request.run(watches_memory=True)
-    request.serve()
+    if asks_engine:
+        request.serve()
     runs: list[Run] = []
     served: list[Served] = []
     for index in range(repeats):
         say(f"run {index + 1} of {repeats}")
         runs.append(request.run())
-        served.append(request.serve())
+        if asks_engine:
+            served.append(request.serve())
     work = count(Workload(loaded.model), warm, num_new_tokens)
     amounts = _amounts(loaded, warm)
     return Stages(
