@@ -27,8 +27,9 @@ class Precision:
 
     weights: str
     """Of the converted folder."""
-    computes: str
-    """What the CPU plugin computes in where weights are not in few bits."""
+    computes: str | None
+    """What the CPU plugin is told to compute in; None leaves it to decide: bfloat16 where the CPU
+    has instructions for it, else float32."""
     ours: Mapping[str, Any]
     options: Sequence[str] = ()
     """Of the exporter."""
@@ -39,10 +40,11 @@ CONFIG = "config.json"
 PRECISIONS = {
     "float32": Precision(weights="fp32", computes="f32", ours={"dtype": "float32"}),
     "bfloat16": Precision(weights="fp16", computes="bf16", ours={"dtype": "bfloat16"}),
-    "int8": Precision(weights="int8", computes="f32", ours={"quantize": "int8"}),
+    "int8": Precision(weights="int8", computes=None, ours={"quantize": "int8"}),
+    "int8-float32": Precision(weights="int8", computes="f32", ours={"quantize": "int8"}),
     "int4": Precision(
         weights="int4",
-        computes="f32",
+        computes=None,
         ours={"quantize": "vision=int8,connector=int8,language=int4"},
         options=("--group-size", "32", "--ratio", "1.0"),
     ),
@@ -63,10 +65,11 @@ def main() -> None:
 
 def _case(name: str, precision: Precision, arguments: argparse.Namespace) -> Case:
     folder = _converted(precision, arguments)
+    hint, name = precision.computes, precision.weights
     theirs = {
         "folder": str(folder),
-        "name": f"{precision.weights} in {precision.computes}",
-        "properties": {"INFERENCE_PRECISION_HINT": precision.computes},
+        "name": name if hint is None else f"{name} in {hint}",
+        "properties": {} if hint is None else {"INFERENCE_PRECISION_HINT": hint},
     }
     return Case(name=name, ours=precision.ours, theirs=theirs)
 
