@@ -125,11 +125,7 @@ class PictureEncoder:
             TokenError: an option is not a number above zero.
             ConfigError: an option says how many pixels, and this model's pictures have one size.
         """
-        pixels = {
-            name: int(number)
-            for name in ("min_pixels", "max_pixels")
-            if (number := _number(part, name)) is not None
-        }
+        pixels = _pixel_bounds(part)
         if part["type"] == "image":
             return self.encode_image(part["image"], **pixels)
         max_frames = _number(part, "max_frames")
@@ -139,6 +135,30 @@ class PictureEncoder:
             max_frames=None if max_frames is None else int(max_frames),
             source_fps=_number(part, "source_fps"),
             **pixels,
+        )
+
+    def planned_part(self, part: Mapping[str, Any], height: int, width: int) -> EncodedImage:
+        """What `encode_part` makes of a picture of this size, but for the pixels, which are empty.
+
+        Enough to know how many tokens the picture takes, and where, before it is opened.
+
+        Raises:
+            TokenError, ConfigError: as `encode_part`.
+            MediaError: the picture would be refused for its shape.
+        """
+        resize, tiles = with_pixels(self.resize, **_pixel_bounds(part)), None
+        if isinstance(resize, TilingConfig):
+            tiles = resize.tiles(height, width)
+            seen_height, seen_width = resize.tile_size, resize.tile_size
+        else:
+            seen_height, seen_width = resize.target_size(height, width)
+        return EncodedImage(
+            pixels=torch.empty(0),
+            height=seen_height,
+            width=seen_width,
+            tiles=tiles,
+            original_height=height,
+            original_width=width,
         )
 
     def encode_image(
@@ -215,6 +235,12 @@ class PictureEncoder:
         if not is_asked:
             most = min(most, self.clips.max_frame_pixels)
         return with_pixels(resize, None, max(most, resize.factor**2))
+
+
+def _pixel_bounds(part: Mapping[str, Any]) -> dict[str, int | None]:
+    """Bounds of the area that a part gives its picture."""
+    numbers = {name: _number(part, name) for name in ("min_pixels", "max_pixels")}
+    return {name: None if number is None else int(number) for name, number in numbers.items()}
 
 
 def with_pixels(

@@ -5,6 +5,7 @@ The only part of the package that knows Pillow.
 
 from triptych.media.drawing import Bar, SheetLine, SheetRow, bars, overlay_heatmap, sheet
 from triptych.media.marking import draw_boxes, draw_points
+from triptych.media.measuring import picture_size
 from triptych.media.opening import Limits, Picture, open_image
 from triptych.media.photographs import looks_photographed
 from triptych.media.pixels import (
@@ -65,6 +66,7 @@ __all__ = [
     "open_clip",
     "open_image",
     "overlay_heatmap",
+    "picture_size",
     "save_picture",
     "seen_whole",
     "sheet",

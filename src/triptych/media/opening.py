@@ -31,9 +31,9 @@ from PIL import (
 from triptych.errors import ConfigError, MediaError, nearest
 from triptych.media.colours import to_rgb, upright
 from triptych.media.content import FORMATS, guess_format, guess_kind
-from triptych.media.reading import read_file, shorten, too_many_bytes
+from triptych.media.reading import BinaryFile, read_file, shorten, too_many_bytes
 
-_PLUGINS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+PLUGINS: dict[str, Callable[[BinaryFile], ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
@@ -41,8 +41,9 @@ _PLUGINS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
 }
-# `Image.open` would warn about large pictures before their size can be looked at, and would offer
-# the content to some forty decoders; calling the one that fits does neither.
+"""Pillow's reader of each kind. `Image.open` would warn about large pictures before their size can
+be looked at, and would offer the content to some forty decoders; calling the one that fits does
+neither."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +117,7 @@ def open_image(source: object, *, limits: Limits | None = None) -> Picture:
 
 def _from_text(text: str, limits: Limits) -> Picture:
     if text[:5].lower() == "data:":
-        return _from_bytes(_decode_data_uri(text, limits), "data URI", limits)
+        return _from_bytes(decode_data_uri(text, limits), "data URI", limits)
     if re.match(r"https?:", text, re.IGNORECASE):
         raise MediaError(
             f"{shorten(text)} is a web address, and pictures are never fetched from the network; "
@@ -127,7 +128,12 @@ def _from_text(text: str, limits: Limits) -> Picture:
     return _from_bytes(read_file(text, limits.max_bytes, "picture"), shorten(text), limits)
 
 
-def _decode_data_uri(text: str, limits: Limits) -> bytes:
+def decode_data_uri(text: str, limits: Limits) -> bytes:
+    """What a data URI holds.
+
+    Raises:
+        MediaError: it is not base64, or too large.
+    """
     header, comma, payload = text.partition(",")
     if not comma or not header.lower().endswith(";base64"):
         raise MediaError(
@@ -154,11 +160,11 @@ def _from_bytes(content: bytes, name: str, limits: Limits) -> Picture:
             f"{name} is {guess_kind(content)}, not one of {', '.join(limits.formats)}; "
             "save the picture as one of these"
         )
-    _silence_metadata_warnings()
+    silence_metadata_warnings()
     try:
-        image = _PLUGINS[kind](io.BytesIO(content))
+        image = PLUGINS[kind](io.BytesIO(content))
     except Exception as error:  # decoders raise anything on damaged input
-        raise _broken(name, kind) from error
+        raise broken(name, kind) from error
     return _finish(image, name, limits)
 
 
@@ -171,7 +177,7 @@ def _from_array(array: NDArray[np.generic], limits: Limits) -> Picture:
         if array.ndim == 3 and array.shape[0] in (1, 3, 4):
             cure = "channels last: use array.transpose(1, 2, 0)"
         raise MediaError(f"{name} is not a picture; give {cure}")
-    _check_size(array.shape[1], array.shape[0], name, limits)
+    check_size(array.shape[1], array.shape[0], name, limits)
     return _finish(Image.fromarray(_as_bytes(array, name)), name, limits)
 
 
@@ -193,10 +199,10 @@ def _as_bytes(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
 
 
 def _finish(image: Image.Image, name: str, limits: Limits) -> Picture:
-    _check_size(*image.size, name, limits)
+    check_size(*image.size, name, limits)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         _check_tiles(image, name, limits)
-    _silence_metadata_warnings()
+    silence_metadata_warnings()
     try:
         image.load()
         rgb = to_rgb(upright(image), name)
@@ -205,12 +211,17 @@ def _finish(image: Image.Image, name: str, limits: Limits) -> Picture:
     except MemoryError as error:
         raise MediaError(f"{name} does not fit into memory; make it smaller") from error
     except Exception as error:  # decoders raise anything on damaged input
-        raise _broken(name, image.format) from error
-    _check_size(*rgb.size, name, limits)
+        raise broken(name, image.format) from error
+    check_size(*rgb.size, name, limits)
     return Picture(rgb=rgb, width=rgb.width, height=rgb.height, source=name)
 
 
-def _check_size(width: int, height: int, name: str, limits: Limits) -> None:
+def check_size(width: int, height: int, name: str, limits: Limits) -> None:
+    """Refuse a picture without pixels, with too many, or too elongated.
+
+    Raises:
+        MediaError: says which.
+    """
     if width < 1 or height < 1:
         raise MediaError(f"{name} has no pixels ({width} x {height}); give another picture")
     if width * height > limits.max_pixels:
@@ -230,7 +241,7 @@ def _check_tiles(image: TiffImagePlugin.TiffImageFile, name: str, limits: Limits
     """A small TIFF may be cut from huge tiles, and a whole tile is decoded at once."""
     width, height = image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)
     if not (isinstance(width, int) and isinstance(height, int)):
-        raise _broken(name, "TIFF")
+        raise broken(name, "TIFF")
     if width * height > limits.max_pixels:
         raise MediaError(
             f"{name} has tiles of {width} x {height} pixels, more than the "
@@ -238,7 +249,7 @@ def _check_tiles(image: TiffImagePlugin.TiffImageFile, name: str, limits: Limits
         )
 
 
-def _silence_metadata_warnings() -> None:
+def silence_metadata_warnings() -> None:
     """Keep quiet about damaged EXIF and animation data, which do not concern the pixels.
 
     These few modules are silenced for good, because restoring the filters afterwards would undo
@@ -247,7 +258,8 @@ def _silence_metadata_warnings() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.(Tiff|Png|Jpeg)ImagePlugin")
 
 
-def _broken(name: str, kind: str | None) -> MediaError:
+def broken(name: str, kind: str | None) -> MediaError:
+    """The refusal of what cannot be decoded."""
     return MediaError(
         f"{name} is damaged or cut off and cannot be decoded as {kind or 'a picture'}; "
         "copy or download it again, or save it anew"

@@ -1,10 +1,17 @@
 """Read a file whole, checked before a byte of it is: what it is, and how large."""
 
+import io
 import os
 import stat
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from triptych.errors import MediaError
+
+BinaryFile: TypeAlias = io.BufferedReader | io.BytesIO
+"""A file open for reading, on disk or in memory."""
 
 _LONGEST_NAME = 100
 """Characters of a path that a message shows."""
@@ -15,6 +22,17 @@ def read_file(path: str, max_bytes: int, kind: str) -> bytes:
 
     Raises:
         MediaError: it is missing, a folder, no regular file, too large, or cannot be read.
+    """
+    with open_file(path, max_bytes, kind) as (file, num_bytes):
+        return file.read(num_bytes)
+
+
+@contextmanager
+def open_file(path: str, max_bytes: int, kind: str) -> Generator[tuple[BinaryFile, int]]:
+    """One regular file, open for reading, and its size in bytes.
+
+    Raises:
+        MediaError: as `read_file`; also for what goes wrong while it is open.
     """
     name = shorten(path)
     try:
@@ -27,7 +45,7 @@ def read_file(path: str, max_bytes: int, kind: str) -> bytes:
             num_bytes = os.fstat(file.fileno()).st_size
             if num_bytes > max_bytes:
                 raise too_many_bytes(name, num_bytes, max_bytes)
-            return file.read(num_bytes)
+            yield file, num_bytes
     except FileNotFoundError as error:
         raise MediaError(f"there is no file {name}; check the path") from error
     except (OSError, ValueError) as error:

@@ -151,7 +151,7 @@ def test_more_bad_lines_than_tolerated_stop_the_run_and_are_named(write: Write):
 
 
 def test_a_file_without_conversations_is_refused(write: Write):
-    with pytest.raises(DataError, match="holds no conversation"):
+    with pytest.raises(DataError, match="holds no sample"):
         read_messages(write(""))
 
 

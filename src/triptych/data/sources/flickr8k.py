@@ -16,16 +16,19 @@ https://doi.org/10.1613/jair.3994
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from triptych.data.ledger import Ledger
+from triptych.data.sources.conversation import Reading
 from triptych.data.sources.lines import read_lines
+from triptych.data.sources.turns import captioned
 from triptych.errors import DataError
 
 SPLITS = ("train", "dev", "test")
 CAPTIONS = "Flickr8k.token.txt"
 IMAGE_FOLDERS = ("images", "Flicker8k_Dataset", "Flickr8k_Dataset")
 
-_CAPTION_LINE = re.compile(r"(?P<name>[^#\t]+)#(?P<index>\d+)\t\s*(?P<caption>\S.*)")
+CAPTION_LINE = re.compile(r"(?P<name>[^#\t]+)#(?P<index>\d+)\t\s*(?P<caption>\S.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,40 @@ class CaptionedImage:
     path: Path
     captions: tuple[str, ...]
     """In the order of the file, as written there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flickr8k:
+    """One official split of Flickr8k; all captions of a picture share one sequence."""
+
+    folder: str
+    """The folder as it is given out."""
+
+    split: Literal["train", "dev", "test"] = "train"
+    """Which pictures are read."""
+
+    prompt: str = ""
+    """What is asked for; nothing where empty."""
+
+    tolerate: float = 0.01
+    """Share of the samples that may be unusable."""
+
+    def read(self, root: Path = Path()) -> Reading:
+        """The pictures in the order of the split; paths are relative to `root`.
+
+        Raises:
+            DataError: see `read_flickr8k`.
+        """
+        splits, whole = read_flickr8k(root / self.folder, tolerate=self.tolerate)
+        conversations = [
+            captioned(item.image_id, item.path, item.captions, prompt=self.prompt)
+            for item in splits[self.split]
+        ]
+        ledger = Ledger(f"{whole.source} ({self.split})", num_kept=len(conversations))
+        for each in whole.left_out:
+            is_of_split = f"of the {self.split} split" in each.detail
+            (ledger.left_out if is_of_split else ledger.filtered).append(each)
+        return conversations, ledger
 
 
 def read_flickr8k(
@@ -77,7 +114,7 @@ def _read_captions(path: Path, ledger: Ledger) -> dict[str, tuple[str, ...]]:
     """Captions by picture name; lines of names that no picture can have go to the ledger."""
     found: dict[str, dict[int, str]] = {}
     for place, line in read_lines(path, "the captions, lines `name.jpg#0<tab>caption`"):
-        match = _CAPTION_LINE.fullmatch(line)
+        match = CAPTION_LINE.fullmatch(line)
         if match is None:
             raise DataError(
                 f"{place} reads {line[:80]!r}, which is not `name.jpg#0<tab>caption`; "
