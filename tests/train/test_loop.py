@@ -71,7 +71,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run_with_a_sentence(tmp_path: Pat
     with torch.no_grad():
         run.model.connector.get_parameter("norm.weight")[0] = math.nan
     with pytest.raises(TrainingError, match=r"loss of step 1 is nan; lower the learning rate"):
-        run.fit(tmp_path)
+        run.fit(tmp_path, replace(CONFIG, max_bad_steps=1))
     assert not list((tmp_path / "checkpoints").glob("*"))
 
 
@@ -83,7 +83,7 @@ def test_a_gradient_that_is_not_a_number_stops_before_it_reaches_the_weights(
     for parameter in run.model.connector.parameters():
         parameter.register_hook(lambda gradient: gradient * math.inf)
     with pytest.raises(TrainingError, match="gradient of step 1"):
-        run.fit(tmp_path)
+        run.fit(tmp_path, replace(CONFIG, max_bad_steps=1))
     for name, tensor in run.model.state_dict().items():
         assert torch.equal(tensor, before[name]), name
 

@@ -14,7 +14,7 @@ import torch
 from tests.train.tiny_run import CONFIG, NUM_STEPS, TinyRun, samples_before, tiny_run
 from torch import Tensor
 
-from triptych.errors import CheckpointError
+from triptych.errors import CheckpointError, UsageError
 from triptych.train import Interrupted
 from triptych.train.record import read_record
 
@@ -158,24 +158,34 @@ def test_a_half_written_checkpoint_is_ignored(
     assert_same_run(run, tmp_path, uninterrupted)
 
 
-def test_a_fresh_start_clears_what_an_earlier_run_left_behind(
+def test_a_fresh_start_clears_what_a_run_left_that_never_got_anywhere(
     tmp_path: Path, uninterrupted: tuple[TinyRun, Path]
 ) -> None:
-    for name in ("step-00000099", "step-00000100.partial", "step-00000099.old"):
+    for name in ("step-00000100.partial", "step-00000099.removed"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
     (tmp_path / "record.jsonl").write_text('{"step": 1, "loss": 9.0}\n{"step": 2, "lo')
     run = tiny_run()
     run.fit(tmp_path)
     assert_same_run(run, tmp_path, uninterrupted)
+    assert not list((tmp_path / "checkpoints").glob("*.*"))
 
 
-def test_only_the_last_and_the_best_checkpoint_are_kept(
+def test_a_fresh_start_never_replaces_a_run_that_got_somewhere(tmp_path: Path) -> None:
+    tiny_run().fit(tmp_path, replace(CONFIG, epochs=1))
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    with pytest.raises(UsageError, match=r"got to step 3; add --resume .* or name another folder"):
+        tiny_run().fit(tmp_path)
+    kept = {path: path.read_bytes() for path in files if path.name != "run.lock"}
+    assert kept == {path: data for path, data in files.items() if path.name != "run.lock"}
+
+
+def test_the_last_two_checkpoints_and_the_best_are_kept(
     uninterrupted: tuple[TinyRun, Path],
 ) -> None:
     folder = uninterrupted[1] / "checkpoints"
     kept = sorted(path.name for path in folder.iterdir())
     state = json.loads((folder / f"step-{NUM_STEPS:08d}" / "training.json").read_text())
-    expected = {f"step-{NUM_STEPS:08d}", f"step-{state['best_step']:08d}"}
+    expected = {f"step-{step:08d}" for step in (10, NUM_STEPS, state["best_step"])}
     assert kept == sorted(expected)
 
 

@@ -4,7 +4,7 @@ A file is written under a temporary name beside its place, flushed to the disk, 
 A folder is filled under a temporary name and renamed as a whole.
 """
 
-import contextlib
+import errno
 import json
 import os
 import shutil
@@ -114,10 +114,10 @@ def replacing_folder(folder: Path) -> Generator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
+        sync_folder(partial)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    sync_folder(partial)
     replaced = folder.with_name(folder.name + REPLACED)
     shutil.rmtree(replaced, ignore_errors=True)
     if folder.exists():
@@ -140,12 +140,14 @@ def recover_folder(folder: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Flush a folder's entries, so that a rename survives a power cut."""
-    with contextlib.suppress(OSError):  # some file systems cannot open a folder
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

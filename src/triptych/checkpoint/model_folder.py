@@ -21,6 +21,7 @@ from triptych.checkpoint.files import (
     read_json,
     recover_folder,
     replacing_folder,
+    write_bytes,
     write_json,
     write_tensors,
 )
@@ -59,7 +60,7 @@ def write_model_files(
 ) -> None:
     """Write the three files into an existing folder."""
     write_json(folder / CONFIG, to_dict(architecture))
-    tokenizer.save(folder / TOKENIZER)
+    write_bytes(folder / TOKENIZER, tokenizer.inner.to_str(pretty=True).encode())
     write_tensors(folder / WEIGHTS, model.state_dict(), {"format": "pt"})
 
 

@@ -2,12 +2,16 @@
 
 from triptych.train.config import PanelRates, TrainConfig
 from triptych.train.features import FeatureStore, build_features, flipped, unchanged
-from triptych.train.loop import Interrupted, Rewrite, SampleSource, Validate, fit
+from triptych.train.loop import Interrupted, Rewrite, Validate, fit
 from triptych.train.self_critical import SelfCritical, SelfCriticalConfig
+from triptych.train.source import Made, NotingSource, SampleSource
+from triptych.train.workers import WorkerLostError
 
 __all__ = [
     "FeatureStore",
     "Interrupted",
+    "Made",
+    "NotingSource",
     "PanelRates",
     "Rewrite",
     "SampleSource",
@@ -15,6 +19,7 @@ __all__ = [
     "SelfCriticalConfig",
     "TrainConfig",
     "Validate",
+    "WorkerLostError",
     "build_features",
     "fit",
     "flipped",

@@ -1,35 +1,53 @@
 """Checkpoints of a run: everything that going on needs, in folders that are whole or absent.
 
     checkpoints/step-00000400/   config.json, model.safetensors, tokenizer.json   the weights
-                                 training.safetensors   optimizer, weight average, random state
-                                 training.json          step, scores, learning-rate shares
+                                 training.safetensors   optimizer, weight average
+                                 training.json          step, scores, what is still owed
+                                 manifest.json          checksums of them all
 
-No pickle: optimizer state is stored as named tensors.
+The last two are kept, and the best. A folder is filled under another name, flushed, and renamed; a
+newer one is complete before an older one goes. When the newest turns out to be damaged it is set
+aside, and the one before it is taken. No pickle: optimizer state is stored as named tensors.
 """
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from triptych.architectures.architecture import Architecture
 from triptych.checkpoint.files import (
+    PARTIAL,
+    REPLACED,
     load_state,
     read_json,
     read_tensors,
+    recover_folder,
     replacing_folder,
     write_json,
     write_tensors,
 )
 from triptych.checkpoint.model_folder import WEIGHTS, write_model_files
-from triptych.errors import CheckpointError
+from triptych.errors import CheckpointError, UsageError
 from triptych.text import Tokenizer
 from triptych.train.average import WeightAverage
+from triptych.train.manifest import find_damage, seal
 from triptych.train.optimizer import trained_parameters
+from triptych.train.record import say
 
 STATE, TENSORS = "training.json", "training.safetensors"
+
+REMOVED = ".removed"
+"""Suffix of a checkpoint that is being deleted."""
+
+DAMAGED = ".damaged"
+"""Suffix of a checkpoint that failed its checksums."""
+
+NUM_KEPT = 2
+"""Newest checkpoints that are kept; the best one is kept besides."""
 
 
 @dataclass(slots=True)
@@ -44,76 +62,176 @@ class Progress:
     """Best validation score so far."""
     best_step: int = 0
     """Steps that had been done then."""
+    best_saved: int = 0
+    """Step of the best checkpoint that is on the disk; 0 if none is."""
+    bad_steps: int = 0
+    """Steps just now, in a row, that were skipped for a loss or gradient that was no number."""
+    unvalidated: dict[str, Any] | None = None
+    """Line of the record of the last step, if the run was stopped before its validation ended."""
+
+    def count(self, fault: str, seconds: float) -> None:
+        """A step is done, or skipped for a fault."""
+        self.step += 1
+        self.seconds += seconds
+        self.bad_steps = self.bad_steps + 1 if fault else 0
+
+
+def find_checkpoints(folder: Path) -> list[int]:
+    """Steps of the run in this folder that have a checkpoint, earliest first."""
+    names = {path.name.removesuffix(REPLACED) for path in folder.glob("checkpoints/step-*")}
+    return sorted(int(name[5:]) for name in names if name[5:].isdigit())
 
 
 def has_checkpoint(folder: Path) -> bool:
     """Whether the run in this folder can be gone on with."""
-    return any(folder.glob("checkpoints/step-*"))
+    return bool(find_checkpoints(folder))
+
+
+def refuse_to_replace(folder: Path) -> None:
+    """Stop a fresh run in the folder of one that has got somewhere.
+
+    Raises:
+        UsageError: there are checkpoints.
+    """
+    if steps := find_checkpoints(folder):
+        raise UsageError(
+            f"{folder} holds a run that got to step {steps[-1]}; add --resume to go on with it, or "
+            "name another folder with --out"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """The checkpoint folder of one run."""
+    """The checkpoints of one run, in the folder `checkpoints` of its own folder."""
 
-    folder: Path
+    run: Path
     architecture: Architecture
     tokenizer: Tokenizer
 
-    def save(
-        self, average: WeightAverage, optimizer: torch.optim.Optimizer, progress: Progress
-    ) -> Path:
-        """Write a checkpoint of this step; older ones are removed, the best one is kept."""
-        path = self.folder / f"step-{progress.step:08d}"
-        with replacing_folder(path) as partial:
-            write_model_files(partial, self.architecture, average.model, self.tokenizer)
-            write_tensors(partial / TENSORS, _training_tensors(average, optimizer))
-            write_json(
-                partial / STATE,
-                {
-                    "step": progress.step,
-                    "seconds": progress.seconds,
-                    "best_score": progress.best_score,
-                    "best_step": progress.best_step,
-                },
-            )
-        for old in self.steps()[:-1]:
-            if old != progress.best_step:
-                shutil.rmtree(self.folder / f"step-{old:08d}")
-        return path
+    @property
+    def folder(self) -> Path:
+        return self.run / "checkpoints"
+
+    def path(self, step: int) -> Path:
+        """Where the checkpoint of a step is."""
+        return self.folder / f"step-{step:08d}"
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, earliest first."""
-        found = self.folder.glob("step-*")
-        return sorted(int(p.name[5:]) for p in found if p.name[5:].isdigit())
+        return find_checkpoints(self.run)
+
+    def save(
+        self, average: WeightAverage, optimizer: torch.optim.Optimizer, progress: Progress
+    ) -> None:
+        """Write a checkpoint of this step, then remove those that are no longer needed.
+
+        Raises:
+            OSError: the disk refuses it; the earlier checkpoints are as they were.
+        """
+        is_best = progress.best_score is not None and progress.best_step == progress.step
+        best_saved = progress.step if is_best else progress.best_saved
+        with replacing_folder(self.path(progress.step)) as partial:
+            write_model_files(partial, self.architecture, average.model, self.tokenizer)
+            write_tensors(partial / TENSORS, _training_tensors(average, optimizer))
+            write_json(partial / STATE, asdict(progress) | {"best_saved": best_saved})
+            seal(partial)
+        progress.best_saved = best_saved
+        self._remove_old(best_saved)
 
     def load_last(self, average: WeightAverage, optimizer: torch.optim.Optimizer) -> Progress:
-        """Put the last checkpoint back into model, average, optimizer and random state.
+        """Put the last whole checkpoint back into model, average and optimizer.
 
         Raises:
             CheckpointError: there is none, or it does not belong to this model.
         """
-        steps = self.steps()
-        if not steps:
-            raise CheckpointError(
-                f"{self.folder} holds no checkpoint to resume from; start without --resume"
-            )
-        path = self.folder / f"step-{steps[-1]:08d}"
+        self._tidy()
+        path = self.path(self._last_whole())
         load_state(average.model, read_tensors(path / WEIGHTS), str(path / WEIGHTS))
-        tensors = read_tensors(path / TENSORS)
-        _restore(tensors, average, optimizer)
-        return Progress(**read_json(path / STATE))
+        _restore(read_tensors(path / TENSORS), average, optimizer)
+        state, known = read_json(path / STATE), {each.name for each in fields(Progress)}
+        return Progress(**{name: value for name, value in state.items() if name in known})
 
     def clear(self) -> None:
-        """Remove all checkpoints, half-written ones too."""
+        """Remove what a run left that never finished a checkpoint."""
         for path in list(self.folder.glob("step-*")):
             shutil.rmtree(path)
+
+    def _last_whole(self) -> int:
+        """The last step whose checkpoint is as it was written; damaged ones are set aside."""
+        damaged: list[tuple[Path, str]] = []
+        for step in reversed(self.steps()):
+            path = self.path(step)
+            damage = _find_damage(path)
+            if not damage:
+                for each, what in damaged:
+                    _set_aside(each, what, path.name)
+                return step
+            damaged.append((path, damage))
+        if damaged:
+            listed = "; ".join(f"{path.name}: {what}" for path, what in damaged)
+            raise CheckpointError(
+                f"no checkpoint in {self.folder} is whole ({listed}); start again in another folder"
+            )
+        raise CheckpointError(
+            f"{self.folder} holds no checkpoint to resume from; start without --resume"
+        )
+
+    def _remove_old(self, best: int) -> None:
+        for step in self.steps()[:-NUM_KEPT]:
+            path = self.path(step)
+            try:
+                if step != best:
+                    _remove(path.rename(path.with_name(path.name + REMOVED)))
+            except OSError as error:
+                say(f"the old checkpoint {path} cannot be removed: {error}")
+
+    def _tidy(self) -> None:
+        """Finish what a crash left half done between two names of a folder."""
+        for path in self.folder.glob(f"step-*{REPLACED}"):
+            recover_folder(path.with_name(path.name.removesuffix(REPLACED)))
+        for suffix in (REMOVED, PARTIAL):
+            for path in self.folder.glob(f"step-*{suffix}"):
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    # What cannot be deleted now is tried again by the next resume; nothing depends on it.
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _find_damage(path: Path) -> str:
+    damage = find_damage(path)
+    if not damage or (path / "manifest.json").exists():
+        return damage
+    return _find_damage_without_manifest(path)
+
+
+def _find_damage_without_manifest(path: Path) -> str:
+    """Checkpoints of earlier versions had no checksums; they are whole if they can be read."""
+    try:
+        if "best_saved" in read_json(path / STATE):
+            return "manifest.json is missing"
+        for name in (WEIGHTS, TENSORS):
+            read_tensors(path / name)
+    except CheckpointError as error:
+        return str(error)
+    return ""
+
+
+def _set_aside(path: Path, damage: str, instead: str) -> None:
+    aside = path.with_name(path.name + DAMAGED)
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+    say(
+        f"the checkpoint {path} is damaged: {damage}; it is set aside as {aside.name}, and the run "
+        f"goes on from {instead} instead"
+    )
 
 
 def _training_tensors(
     average: WeightAverage, optimizer: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
-    tensors = {"random": torch.get_rng_state()}
-    tensors |= {f"average.{name}": each for name, each in average.state().items()}
+    tensors = {f"average.{name}": each for name, each in average.state().items()}
     for name, parameter in trained_parameters(average.model).items():
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value)
@@ -133,4 +251,3 @@ def _restore(
             for key, value in tensors.items()
             if key.startswith(prefix) and "." not in key.removeprefix(prefix)
         }
-    torch.set_rng_state(tensors["random"])

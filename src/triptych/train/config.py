@@ -92,19 +92,36 @@ class TrainConfig:
     checkpoint_every: int = 200
     """Steps between checkpoints."""
 
+    max_bad_steps: int = 5
+    """Steps in a row whose loss or gradient may be NaN or infinite before the run stops; such a
+    step changes nothing, and the record names its samples."""
+
+    num_workers: int = 0
+    """Processes that make samples ahead of the step that needs them; 0 makes them in between. They
+    change nothing but the time it takes."""
+
+    prefetch_steps: int = 2
+    """Steps whose samples workers may make ahead."""
+
+    worker_timeout_s: float = 300.0
+    """Longest time a worker may take over one sample before it counts as hanging."""
+
     seed: int = 0
     """Decides fresh weights, order, augmentation and dropout."""
 
     def __post_init__(self) -> None:
         positive = ("epochs", "batch_size", "accumulate", "checkpoint_every")
+        positive += ("max_bad_steps", "prefetch_steps")
         for name in positive:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("max_steps", "decay_steps", "answering", "seeing"):
+        for name in ("max_steps", "decay_steps", "answering", "seeing", "num_workers"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
         if self.answering == self.seeing == 0:
             raise ConfigError("answering and seeing are both 0, so nothing would be learned")
+        if self.worker_timeout_s <= 0:
+            raise ConfigError(f"worker_timeout_s must be above 0, got {self.worker_timeout_s}")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
         if not 0 <= self.label_smoothing < 1:

@@ -44,6 +44,14 @@ class Order:
         """The randomness of one step as a whole (a model's own answers, say)."""
         return Generator().manual_seed(_mix(self.seed, step, -2))
 
+    def dropout_seed(self, step: int) -> int:
+        """Where dropout begins in a step; so no state of a random generator has to be kept."""
+        return _mix(self.seed, step, -3)
+
+    def validation_seed(self, step: int) -> int:
+        """Where a validation begins after so many steps, should it draw anything."""
+        return _mix(self.seed, step, -4)
+
 
 STEPS_PER_WINDOW = 24
 """Steps whose samples are sorted by length together; more would make them too alike."""

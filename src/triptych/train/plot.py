@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from triptych.errors import DataError
-from triptych.train.record import read_record
+from triptych.train.record import Line, read_record
 
 INK, QUIET, ACCENT = "#1f4e79", "#9db4c8", "#c0562b"
-
-Line = dict[str, float | int]
 
 
 def plot_losses(record: Path, out: Path) -> None:

@@ -1,11 +1,15 @@
 """What a run wrote down: one JSON line a step, and a progress bar for the person watching."""
 
 import json
+import math
+import os
+import sys
 import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -16,39 +20,94 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from triptych.checkpoint.files import write_bytes
 from triptych.errors import DataError
+
+Line = dict[str, Any]
+"""Numbers by name; of a step that was skipped also why, and its samples."""
+
+
+def say(text: str) -> None:
+    """Tell the person watching; a progress bar steps aside for it."""
+    print(f"triptych: {text}", file=sys.stderr, flush=True)
 
 
 class Record:
-    """The JSONL file of a run. Resuming drops the lines of steps that will be done again."""
+    """A JSONL file of a run. Resuming drops the lines of steps that will be done again.
+
+    A line that the disk refuses is kept, said once, and written with a later one.
+    """
 
     def __init__(self, path: Path, *, resume_step: int = 0) -> None:
         kept = [line for line in read_record(path) if int(line["step"]) <= resume_step]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        data = "".join(map(_encoded, kept)).encode()
+        write_bytes(path, data)
         self.path = path
+        self._size = len(data)
+        """Bytes of whole lines; behind them may be half of one."""
+        self._waiting = ""
 
-    def write(self, line: Mapping[str, float | int]) -> None:
+    def write(self, line: Mapping[str, Any]) -> None:
         """Append one line."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dict(line)) + "\n")
+        is_first = not self._waiting
+        self._waiting += _encoded(line)
+        try:
+            self._append()
+        except OSError as error:
+            if is_first:
+                say(f"{self.path} cannot be written ({error}); its lines are kept for later")
+
+    def sync(self) -> None:
+        """Have all lines on the disk.
+
+        Raises:
+            OSError: it refuses some.
+        """
+        self._append()
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def _append(self) -> None:
+        data = self._waiting.encode()
+        with self.path.open("r+b") as file:
+            file.seek(self._size)
+            file.truncate()
+            file.write(data)
+        self._size += len(data)
+        self._waiting = ""
 
 
-def read_record(path: Path) -> list[dict[str, float | int]]:
-    """The lines of a record; a half-written last line, as a crash leaves it, is dropped."""
+def _encoded(line: Mapping[str, Any]) -> str:
+    return json.dumps(plain(line)) + "\n"
+
+
+def plain(line: Mapping[str, Any]) -> Line:
+    """The line as JSON can hold it, which knows no NaN and no infinity: they become None."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in line.items()
+    }
+
+
+def read_record(path: Path) -> list[Line]:
+    """The lines of a record; a half-written last line, as a crash leaves it, is dropped.
+
+    Where a step's loss or gradient was no number, it is NaN.
+    """
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").split("\n")
-    read: list[dict[str, float | int]] = []
+    read: list[Line] = []
     for number, line in enumerate(lines, start=1):
         if not line:
             continue
         try:
-            read.append(json.loads(line))
+            found: Line = json.loads(line)
         except json.JSONDecodeError as error:
             if number == len(lines):
                 break
             raise DataError(f"{path}:{number} is not a JSON line; remove it to go on") from error
+        read.append({name: math.nan if each is None else each for name, each in found.items()})
     return read
 
 

@@ -1,0 +1,74 @@
+"""What a run leaves on the disk while it goes on, in the order that makes going on exact.
+
+Record and ledger reach the disk before the checkpoint that counts on their lines. What the disk
+refuses is said, and ends nothing: the checkpoints that were there before are still there.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from triptych.train.average import WeightAverage
+from triptych.train.checkpoints import Checkpoints, Progress
+from triptych.train.record import Record, say
+from triptych.train.source import Made, note_line
+
+RECORD, LEDGER = "record.jsonl", "ledger.jsonl"
+
+
+class Keeper:
+    """Record, ledger and checkpoints of one run; both files are cut back to where it stands."""
+
+    def __init__(
+        self,
+        folder: Path,
+        checkpoints: Checkpoints,
+        average: WeightAverage,
+        optimizer: torch.optim.Optimizer,
+        progress: Progress,
+    ) -> None:
+        self.checkpoints = checkpoints
+        self.average = average
+        self.optimizer = optimizer
+        self.progress = progress
+        self.record = Record(folder / RECORD, resume_step=progress.step)
+        self.ledger = Record(folder / LEDGER, resume_step=progress.step)
+        self._saved = progress.step if progress.step in checkpoints.steps() else -1
+        """Step of the last checkpoint."""
+
+    def note(self, made: Iterable[Made]) -> None:
+        """List what became of the samples of the step that was just done."""
+        for each in made:
+            for note in each.notes:
+                self.ledger.write(note_line(self.progress.step, note))
+
+    def save(self) -> bool:
+        """Write a checkpoint; whether the disk took it."""
+        try:
+            self.record.sync()
+            self.ledger.sync()
+            self.checkpoints.save(self.average, self.optimizer, self.progress)
+        except OSError as error:
+            say(f"no checkpoint of step {self.progress.step}: {error}; {self._what_is_left()}")
+            return False
+        self._saved = self.progress.step
+        return True
+
+    def save_unless_saved(self) -> bool:
+        """Write a checkpoint if the last one is not of this very state; whether there is one."""
+        is_saved = self._saved == self.progress.step and self.progress.unvalidated is None
+        return is_saved or self.save()
+
+    def give_up(self) -> None:
+        """Write a last checkpoint that a resumed run can go on from, if there is any progress."""
+        progress = self.progress
+        has_learned = progress.step > progress.bad_steps
+        progress.bad_steps = 0
+        progress.unvalidated = None
+        if has_learned:
+            self.save()
+
+    def _what_is_left(self) -> str:
+        steps = self.checkpoints.steps()
+        return f"the last one is of step {steps[-1]}" if steps else "there is none yet"
