@@ -39,6 +39,30 @@ def test_both_libraries_say_the_same(rows, has_bias, is_always_large, calls):
     assert calls == [(rows[0] * rows[1], 48, 24)]
 
 
+@pytest.mark.parametrize("count", [1, 3, 31, 33, 64, 100, 255, 256, 300, 2048, 2049, 2400, 5000])
+def test_any_number_of_rows_is_multiplied_whole(count, is_always_large):
+    torch.manual_seed(0)
+    layer, x = Linear(8, 12), torch.randn(count, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), functional.linear(x, layer.weight, layer.bias))
+
+
+def test_onednn_meets_few_numbers_of_rows(monkeypatch, is_always_large):
+    met: set[int] = set()
+    onednn = layers._onednn
+
+    def spy(rows, weight, bias):
+        met.add(len(rows))
+        return onednn(rows, weight, bias)
+
+    monkeypatch.setattr(layers, "_onednn", spy)
+    weight = torch.ones(8, 8)
+    for count in range(1, 4200, 3):
+        linear(torch.ones(count, 8), weight)
+    assert met <= set(layers.SIZES)
+    assert len(met) <= 40
+
+
 def test_inputs_may_lie_in_any_order(is_always_large, calls):
     x, weight = torch.randn(24, 2, 5).permute(1, 2, 0), torch.randn(48, 24)
     with torch.no_grad():

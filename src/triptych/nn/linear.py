@@ -12,7 +12,13 @@ better, on the same weights in the same place. Measured on one core of an EPYC w
 
 so a single row whose weight is wider than high stays with MKL, and so do small products, because
 calling oneDNN takes 15 microseconds longer.
+
+For every number of rows that it meets oneDNN makes a program, and keeps a thousand of half a
+megabyte each. So rows of zeros are added until their number is one of a few, and very many are
+multiplied in blocks.
 """
+
+from bisect import bisect_left
 
 import torch
 from jaxtyping import Float
@@ -21,6 +27,14 @@ from torch.nn import functional
 
 SMALL = 1 << 21
 """Multiplications below which calling oneDNN takes longer than it saves."""
+
+SIZES = (
+    *(1, 2, 4, 8, 12, 16, 24),
+    *range(32, 512, 32),
+    *range(512, 1024, 64),
+    *range(1024, 2049, 128),
+)
+"""Numbers of rows that oneDNN is given."""
 
 
 class Linear(nn.Linear):
@@ -38,7 +52,21 @@ def linear(
     """The product with a weight, and the bias."""
     if not _suits_onednn(hidden, weight) or learns(hidden, weight, bias):
         return functional.linear(hidden, weight, bias)
-    return torch.ops.mkldnn._linear_pointwise(hidden, weight, bias, "none", [], "")
+    rows = hidden.reshape(-1, hidden.shape[-1])
+    blocks = [_multiply(block, weight, bias) for block in torch.split(rows, SIZES[-1])]
+    out = blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+    return out.view(*hidden.shape[:-1], len(weight))
+
+
+def _multiply(
+    rows: Float[Tensor, "row in_dim"],
+    weight: Float[Tensor, "out_dim in_dim"],
+    bias: Float[Tensor, " out_dim"] | None,
+) -> Float[Tensor, "row out_dim"]:
+    """The product of at most as many rows as the largest of `SIZES`."""
+    count = len(rows)
+    added = SIZES[bisect_left(SIZES, count)] - count
+    return _onednn(functional.pad(rows, (0, 0, 0, added)) if added else rows, weight, bias)[:count]
 
 
 def learns(*tensors: Tensor | None) -> bool:
@@ -49,6 +77,10 @@ def learns(*tensors: Tensor | None) -> bool:
     return torch.is_grad_enabled() and any(
         each is not None and each.requires_grad for each in tensors
     )
+
+
+def _onednn(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
 
 
 def _suits_onednn(hidden: Tensor, weight: Tensor) -> bool:
