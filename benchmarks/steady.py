@@ -9,8 +9,8 @@ anew all the time, so that what the engine keeps must make room for new ones; it
 so low that it is full long before the measuring begins. Resident memory is read every 500 requests
 behind a collection of garbage, and a straight line is fitted to it.
 
-Requests for warmth are many, because PyTorch and oneDNN each keep kernels of the last 1,024 shapes
-of matrix products, of some 0.3 MB: until that many numbers of rows have been seen, memory grows.
+Requests for warmth fill that memory, and let PyTorch and oneDNN meet the numbers of rows for which
+they keep kernels (`triptych.nn.linear`).
 """
 
 import argparse
@@ -147,7 +147,7 @@ def fit(seen: Sequence[tuple[int, float]]) -> tuple[float, float]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--requests", type=int, default=10_000, help="behind those for warmth")
-    parser.add_argument("--warmth", type=int, default=3000)
+    parser.add_argument("--warmth", type=int, default=1000)
     parser.add_argument("--every", type=int, default=500)
     parser.add_argument("--memory-mb", type=int, default=64, help="what the engine may keep")
     parser.add_argument("--threads", type=int, default=0)
