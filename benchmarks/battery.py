@@ -78,9 +78,11 @@ def _battery(
     """All questions at once, and each in turn by transformers.
 
     The turns are spread over the rounds, so that both engines meet the machine in equal moods and a
-    round of a large model does not last for ever.
+    round of a large model does not last for ever; there is as much to do for each question, so the
+    first `--sampled` of them tell what all take.
     """
-    given = [given_to_them(Task(task.processor, sample)) for sample in samples]
+    sampled = samples[: arguments.sampled]
+    given = [given_to_them(Task(task.processor, sample)) for sample in sampled]
     mine, their_times, their_answers = list[float](), list[float](), list[list[int]]()
     _answers(ours, task.processor, samples[:2], 2, NUM_ANSWER)
     _their_answer(theirs, given[0])
@@ -93,12 +95,12 @@ def _battery(
             their_answers.append(_their_answer(theirs, each))
             their_times.append(time.perf_counter() - start)
         print(f"round {index + 1} of {arguments.repeats}", file=sys.stderr)
-    order = [i for r in range(arguments.repeats) for i in range(r, len(samples), arguments.repeats)]
+    order = [i for r in range(arguments.repeats) for i in range(r, len(given), arguments.repeats)]
     num_equal = sum(answers[i] == told for i, told in zip(order, their_answers, strict=True))
     scaled = [each * len(samples) for each in their_times]
     figures["battery"] = {"ours_s": mine, "transformers_each_s": their_times, "equal": num_equal}
     row = _row(f"{len(samples)} questions, one picture; transformers in turn", (mine, scaled))
-    return [[*row, f"{num_equal} of {len(samples)} equal"]], num_equal == len(samples)
+    return [[*row, f"{num_equal} of {len(given)} equal"]], num_equal == len(given)
 
 
 def _company(
@@ -196,7 +198,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument(
-        "--lengths", type=int, nargs="+", default=[8, 64], help="answers of company, in tokens"
+        "--sampled", type=int, default=NUM_QUESTIONS, help="questions put to transformers"
+    )
+    parser.add_argument(
+        "--lengths", type=int, nargs="*", default=[8, 64], help="answers of company, in tokens"
     )
     add_options(parser)
     return parser.parse_args()
