@@ -205,6 +205,7 @@ class RaggedCache:
         self._starts = starts
         self._window = window
         self._write_rows, self._write_places, self._write_tokens = self._writing()
+        self._together_with = self._one_each()
         self.together = self._read_together()
         self.alone = self._read_alone()
         self.shared = self._read_shared()
@@ -230,8 +231,17 @@ class RaggedCache:
                 tokens += range(first, first + strip.num_tokens)
         return self._index(rows), self._index(places), self._index(tokens)
 
+    def _one_each(self) -> list[int]:
+        """Strips of one new token that are read together; none where there is but one."""
+        chosen = [
+            i
+            for i, strip in enumerate(self.strips)
+            if strip.slot is not None and strip.num_tokens == 1
+        ]
+        return chosen if len(chosen) > 1 else []
+
     def _read_together(self) -> _Together | None:
-        chosen = [i for i, strip in enumerate(self.strips) if _is_one_of_slots(strip)]
+        chosen = self._together_with
         if not chosen:
             return None
         rows = [slot for i in chosen if (slot := self.strips[i].slot) is not None]
@@ -251,7 +261,7 @@ class RaggedCache:
     def _read_alone(self) -> list[_Alone]:
         alone: list[_Alone] = []
         for i, strip in enumerate(self.strips):
-            if not _is_one_of_slots(strip):
+            if i not in self._together_with:
                 first, start = self._firsts[i], self._starts[i]
                 tokens = slice(first, first + strip.num_tokens)
                 alone.append(_Alone(tokens, strip, start, self._own_mask(i)))
@@ -330,7 +340,12 @@ class RaggedCache:
 
     def write(self, layer: int, key: KeysOrValues, value: KeysOrValues) -> None:
         """Keep the keys and values of new tokens where they belong."""
-        if len(self._write_tokens):
+        one = self.strips[0]
+        if len(self.strips) == 1 and one.slot is not None:
+            places = slice(self._starts[0], self._starts[0] + one.num_tokens)
+            self.slots.keys[layer][one.slot, :, places] = key[0]
+            self.slots.values[layer][one.slot, :, places] = value[0]
+        elif len(self._write_tokens):
             for buffers, new in ((self.slots.keys, key), (self.slots.values, value)):
                 rows = new[0].transpose(0, 1)
                 if len(rows) != len(self._write_tokens):
@@ -404,10 +419,6 @@ class RaggedLayer:
         values = slots.values[layer][plan.rows][:, :, : plan.num_keys]
         mixed, sums = attend_part(rows, keys, values, mask=plan.mask)
         return mixed[:, :, 0].transpose(0, 1)[None], sums[:, :, 0].transpose(0, 1)[None]
-
-
-def _is_one_of_slots(strip: Strip) -> bool:
-    return strip.slot is not None and strip.num_tokens == 1
 
 
 def _running_sums(counts: Sequence[int]) -> list[int]:
