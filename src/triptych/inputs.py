@@ -100,6 +100,11 @@ class ModelInputs:
     once. None means one plain sequence a row."""
     mutual_mask: Bool[Tensor, "batch token"] | None = None
     """True on tokens at the beginning that all see each other; None where all is causal."""
+    documents: Int[Tensor, "batch token"] | None = None
+    """For rows that hold several samples one after the other: which of them each token belongs
+    to, counted from 0 in every row, and -1 on padding. A token sees its own document alone;
+    branches and mutual tokens mean the same within a document as elsewhere within a row. None
+    means one sample a row."""
     visual_labels: tuple[VisualLabels, ...] = ()
     """Of every picture of `images`, or empty."""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-from triptych.batches import collate
+from triptych.batches import collate, pack
 from triptych.connector import AnyResConfig
 from triptych.errors import ConfigError, TokenError
 from triptych.fusion.vlm import VLMConfig
@@ -240,6 +240,14 @@ class Processor:
             TokenError: some pictures are pixels and some are features already.
         """
         return collate(samples, pad_id=self.pad_id, pad=pad)
+
+    def pack(self, rows: Sequence[Sequence[Sample]]) -> ModelInputs:
+        """One batch for training whose rows hold several samples, none of which sees another.
+
+        Raises:
+            TokenError: as `collate`, or a row is empty.
+        """
+        return pack(rows, pad_id=self.pad_id)
 
     # -- steps ------------------------------------------------------------------------------
 

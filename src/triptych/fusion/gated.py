@@ -27,9 +27,10 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 from triptych.errors import ConfigError, ShapeError
-from triptych.fusion.masks import attention_mask
+from triptych.fusion.masks import attention_mask, documents_of
 from triptych.fusion.memory import GatedMemory, unequal
 from triptych.fusion.strips import StripInputs
 from triptych.inputs import ImageSpan, ModelInputs
@@ -131,6 +132,7 @@ class Gated(nn.Module):
             position_ids=inputs.position_ids,
             mask=None if cache is not None else attention_mask(inputs),
             cache=cache,
+            documents=documents_of(inputs, language.config.window, is_cached=cache is not None),
             between=self._look(memory, counts),
         )
         return hidden, memory
@@ -278,11 +280,25 @@ def _opening(gate: Float[Tensor, "*channel"]) -> float:
 
 
 def image_counts(inputs: ModelInputs) -> Int[Tensor, "batch token"]:
-    """For each token, how many pictures stand at or before it in its row; markers count."""
+    """For each token, how many pictures stand at or before it in its row; markers count.
+
+    In rows of several documents the count goes on from one to the next, because it says which of
+    the row's pictures a token sees, but is 0 before a document's first picture:
+
+        documents   0  0  0  1  1  1  1
+        picture     -  x  -  -  x  x  -
+        counts      0  1  1  0  2  3  3
+    """
     markers = torch.zeros_like(inputs.token_ids)
     for span in inputs.spans:
         markers[span.batch_index, span.start] += 1
-    return markers.cumsum(dim=1)
+    counts = markers.cumsum(dim=1)
+    if inputs.documents is None:
+        return counts
+    is_first = functional.pad(inputs.documents.diff(dim=1) != 0, (1, 0), value=True)
+    # Pictures of the documents before: what had been counted where this one begins.
+    earlier = ((counts - markers) * is_first).cummax(dim=1).values
+    return counts * (counts > earlier)
 
 
 def gather_memory(
@@ -302,7 +318,7 @@ def gather_memory(
     if not inputs.spans:
         return GatedMemory(like.new_zeros(batch, 0, 0), last, 0, 0)
     num_visual = _equal_lengths(visual, inputs.spans)
-    num_images = int(last.max())
+    num_images = int(counts.max())
     rows: list[Tensor] = []
     for row in range(batch):
         own = [v for v, s in zip(visual, inputs.spans, strict=True) if s.batch_index == row]

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from triptych.errors import ShapeError
-from triptych.fusion.masks import attention_mask
+from triptych.fusion.masks import attention_mask, documents_of
 from triptych.fusion.strips import StripInputs
 from triptych.inputs import ImageSpan, ModelInputs
 from triptych.language import Decoder
@@ -75,7 +75,13 @@ class Splice(nn.Module):
         mask = attention_mask(inputs) if needs_mask else None
         if cache is not None:
             cache.extend_mask(inputs.token_mask)
-        hidden = language(embeddings, position_ids=inputs.position_ids, mask=mask, cache=cache)
+        hidden = language(
+            embeddings,
+            position_ids=inputs.position_ids,
+            mask=mask,
+            cache=cache,
+            documents=documents_of(inputs, language.config.window, is_cached=cache is not None),
+        )
         return hidden, None
 
     def step(

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from triptych.language.decoder import Between, Decoder, DecoderConfig
+from triptych.language.decoder import Between, Decoder, DecoderConfig, OutputTable
 from triptych.language.positions import (
     LearnedPositionsConfig,
     RotaryConfig,
@@ -31,6 +31,7 @@ __all__ = [
     "DecoderConfig",
     "LanguageConfig",
     "LearnedPositionsConfig",
+    "OutputTable",
     "RotaryConfig",
     "SinusoidalConfig",
     "TextPositionsConfig",

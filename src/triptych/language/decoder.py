@@ -19,9 +19,10 @@ Kosmos-2: https://arxiv.org/abs/2306.14824
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from triptych.errors import ConfigError, ShapeError
@@ -35,6 +36,7 @@ from triptych.language.positions import (
 from triptych.nn.attention import Attention, QKNorm
 from triptych.nn.block import Block
 from triptych.nn.cache import KVCache
+from triptych.nn.documents import Documents
 from triptych.nn.linear import Linear, linear
 from triptych.nn.masks import causal_mask, padding_mask, window_mask
 from triptych.nn.mlp import MLP, Activation, GatedMLP
@@ -183,6 +185,13 @@ class DecoderConfig:
         return Decoder(self)
 
 
+class OutputTable(NamedTuple):
+    """A row for each of some words: its product with a hidden state is the word's logit."""
+
+    weight: Float[Tensor, "vocab dim"]
+    bias: Float[Tensor, " vocab"] | None
+
+
 Between: TypeAlias = Callable[[int, Tensor], Tensor]
 """Called with a block's index and the hidden states about to enter it; returns those that do."""
 
@@ -272,6 +281,7 @@ class Decoder(nn.Module):
         position_ids: PositionIds,
         mask: AttentionMask | None = None,
         cache: KVCache | RaggedCache | None = None,
+        documents: Documents | None = None,
         between: Between | None = None,
     ) -> Embeddings:
         """Hidden states after the final norm.
@@ -279,7 +289,8 @@ class Decoder(nn.Module):
         Without a mask attention is causal; a given mask is the whole truth of who sees whom and
         covers the cached tokens too. Either way a sliding window narrows it, and padding the
         cache knows of is never seen. With a cache the embeddings are those of the new tokens,
-        and `position_ids` theirs. A ragged cache knows itself who sees whom; there is no mask.
+        and `position_ids` theirs. A ragged cache knows itself who sees whom, and so do documents,
+        the window included; there is no mask.
 
         Raises:
             ShapeError: three position ids a token where the model has one-dimensional
@@ -288,12 +299,12 @@ class Decoder(nn.Module):
         hidden = self.dropout(self._with_positions(embeddings, position_ids))
         rotation = self._rotation(position_ids)
         is_causal = False
-        if not isinstance(cache, RaggedCache):
+        if documents is None and not isinstance(cache, RaggedCache):
             mask, is_causal = _who_sees_whom(embeddings, mask, cache, self.config.window)
         for index, block in enumerate(self.blocks):
             if between is not None:
                 hidden = between(index, hidden)
-            layer = None if cache is None else cache.layers[index]
+            layer = documents if cache is None else cache.layers[index]
             hidden = block(hidden, mask=mask, is_causal=is_causal, rotation=rotation, cache=layer)
         return hidden if self.norm is None else self.norm(hidden)
 
@@ -304,6 +315,23 @@ class Decoder(nn.Module):
             return logits
         extra = self.extra_embedding.weight if self.extra_head is None else self.extra_head.weight
         return torch.cat([logits, nn.functional.linear(hidden, extra)], dim=-1)
+
+    def output_tables(self) -> tuple[OutputTable, ...] | None:
+        """The tables whose products with hidden states are the logits, one after the other; None
+        where the head is more than tables: in eight bits, or wrapped by an adapter."""
+        if self.lm_head is not None:
+            common, bias = self.lm_head, self.lm_head.bias
+            if type(common) is not Linear:
+                return None
+            tables = (OutputTable(common.weight, bias),)
+        elif type(self.embedding) is nn.Embedding:
+            tables = (OutputTable(self.embedding.weight, None),)
+        else:
+            return None
+        if self.extra_embedding is None:
+            return tables
+        extra = self.extra_embedding.weight if self.extra_head is None else self.extra_head.weight
+        return *tables, OutputTable(extra, None)
 
     def _common_head(self, hidden: Embeddings) -> Logits:
         if self.lm_head is not None:
