@@ -281,8 +281,11 @@ def test_a_broken_picture_is_replaced_by_another_and_listed_once(photos: list[Pa
     assert "cut off" in left_out.detail
     assert samples.ledger.num_kept == 19
     others = {
-        take(ConversationSamples(processor(), faulty(photos), tolerate=0.05, seed=s), 3).sample_id
-        for s in range(6)
+        take(
+            ConversationSamples(processor(), faulty(photos), tolerate=0.05, plan=False, seed=seed),
+            3,
+        ).sample_id
+        for seed in range(4)
     }
     assert len(others) > 1, "which one stands in depends on the seed"
 
@@ -322,17 +325,29 @@ def test_what_a_worker_notices_reaches_the_run(photos: list[Path]):
         return ConversationSamples(processor(), faulty(photos), tolerate=0.05)
 
     worker, run = fresh(), fresh()
-    take(worker, 3)
-    notices = worker.drain()
-    assert [notice.entry.sample_id for notice in notices] == ["half"]
-    assert worker.drain() == ()
-    run.note(notices)
-    run.note(notices)
+    sample, notes = worker.noted_sample(3, torch.Generator())
+    assert sample.sample_id == take(run, 3).sample_id
+    assert [(note.sample_id, note.reason) for note in notes] == [("half", "picture cannot be used")]
+    assert worker.noted_sample(3, torch.Generator())[1] == notes, "of one number always the same"
+    assert worker.noted_sample(4, torch.Generator())[1] == []
+    run.note(3, notes)
+    run.note(3, notes)
     assert [each.sample_id for each in run.ledger.left_out] == ["half"]
     assert run.ledger.as_dict() == worker.ledger.as_dict()
     strict = ConversationSamples(processor(), faulty(photos), tolerate=0.0)
     with pytest.raises(DataError, match="1 of 20"):
-        strict.note(notices)
+        strict.note(3, notes)
+
+
+def test_changes_are_noted_where_no_plan_has_listed_them(photos: list[Path]):
+    long = about("7", [photos[2]], answer="a cat " * 50)
+    whole = ConversationSamples(processor("llava_1_5_debug"), [long]).lengths() or ()
+    tight = processor("llava_1_5_debug", max_tokens=whole[0] - 9)
+    for plan, expected in ((True, []), (False, ["end cut off"])):
+        samples = ConversationSamples(tight, [long], plan=plan)
+        _, notes = samples.noted_sample(0, torch.Generator())
+        assert [note.reason for note in notes] == expected
+        assert [change.reason for change in samples.ledger.changed] == ["end cut off"]
 
 
 def test_a_data_set_of_broken_pictures_ends_with_a_sentence(

@@ -55,7 +55,7 @@ def test_every_picture_is_looked_at():
         ("한", "hangul"),
         ("ع", "arabic"),
         ("অ", "bengali"),
-        ("Ꭰ", "other"),
+        ("\u13a0", "other"),  # a Cherokee letter
         ("7", ""),
         ("√", ""),
         ("µ", ""),
@@ -69,7 +69,7 @@ def test_a_letter_has_the_script_of_its_unicode_name(character: str, script: str
 
 def test_letters_of_all_that_is_said_are_looked_at():
     latin = FilterConfig(scripts=("latin",))
-    assert reason(latin, said("What does 7 × 8 make?", "56, naïvely…")) is None
+    assert reason(latin, said("What does 7 \u00d7 8 make?", "56, naïvely…")) is None
     assert reason(latin, said("что это?")) == "another script"
     assert reason(latin, said("what?", "猫")) == "another script"
     assert reason(latin, said("where?", label="кот")) == "another script"
@@ -89,7 +89,6 @@ def test_the_letter_is_named():
     [
         ({"min_side": -1}, "min_side must be at least 0"),
         ({"max_aspect": 0.5}, "max_aspect must be at least 1"),
-        ({"scripts": ("latim",)}, r"no script 'latim'; did you mean latin\?"),
     ],
 )
 def test_rules_that_make_no_sense_are_refused(fields: dict[str, object], message: str):

@@ -9,15 +9,13 @@ function of the seed and the number alone. The ledger lists it, and the run stop
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from random import Random
-from typing import Literal
 
 import torch
 
 from triptych.data.filters import FilterConfig
-from triptych.data.fitting import Fitted, Fitting
+from triptych.data.fitting import CHANGES, Fitted, Fitting
 from triptych.data.ledger import Ledger, LeftOut
 from triptych.data.sources.conversation import Conversation, Conversations
 from triptych.errors import ConfigError, DataError, MediaError, ShapeError, TokenError
@@ -28,14 +26,6 @@ FAULTS = (MediaError, TokenError, ShapeError, DataError)
 
 _MAX_TRIES = 100
 """Other samples that are tried in place of one; so many broken ones are no accident."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What was noticed of a sample while it was read."""
-
-    kind: Literal["left out", "changed"]
-    entry: LeftOut
 
 
 class ConversationSamples:
@@ -79,8 +69,7 @@ class ConversationSamples:
         self.tolerate = tolerate
         self.rules = rules
         self.seed = seed
-        self._fresh: list[Notice] = []
-        self._known: set[tuple[str, str, str]] = set()
+        self._known: set[tuple[str, str]] = set()
         self._used: Sequence[int] = range(len(conversations))
         self._lengths: tuple[int, ...] | None = None
         if plan:
@@ -104,28 +93,44 @@ class ConversationSamples:
         Raises:
             DataError: more samples than tolerated are broken.
         """
+        return self.noted_sample(index, generator)[0]
+
+    def noted_sample(
+        self, index: int, generator: torch.Generator
+    ) -> tuple[Sample, Sequence[LeftOut]]:
+        """The same, with what was found broken on the way to it, and without a plan also what was
+        changed to make it fit.
+
+        Raises:
+            DataError: as `sample`.
+        """
         del generator  # nothing is left to chance here
+        notes: list[LeftOut] = []
         for candidate in islice(self._candidates(index), 1 + _MAX_TRIES):
-            if (sample := self._try(self._used[candidate])) is not None:
-                return sample
+            fitted = self._attempt(self._used[candidate])
+            if isinstance(fitted, Fitted):
+                if self._lengths is None:
+                    notes += fitted.changes
+                self.note(index, notes)
+                return fitted.sample, notes
+            notes.append(fitted)
+            self.note(index, notes)
         raise DataError(
             f"{self.ledger.source}: {_MAX_TRIES} samples in place of number {index} are broken, "
             "too; mend the data"
         )
 
-    def drain(self) -> tuple[Notice, ...]:
-        """What was noticed since this was last called; for workers, whose ledgers nobody sees."""
-        fresh, self._fresh = tuple(self._fresh), []
-        return fresh
+    def note(self, index: int, notes: Iterable[LeftOut]) -> None:
+        """Enter what a worker, whose ledger nobody sees, noted of sample `index`.
 
-    def note(self, notices: Iterable[Notice]) -> None:
-        """Enter what a worker noticed; a sample counts once, however often it is met.
+        What is in the ledger already is not entered again.
 
         Raises:
             DataError: more samples than tolerated are broken.
         """
-        for notice in notices:
-            self._enter(notice)
+        del index  # all are of this one source
+        for entry in notes:
+            self._enter(entry)
         self.ledger.stop_above(self.tolerate)
 
     # -- steps --------------------------------------------------------------------------------
@@ -138,15 +143,15 @@ class ConversationSamples:
                 conversation = self.conversations[index]
                 planned = self.fitting.plan(conversation)
             except FAULTS as error:
-                self._fault(index, error)
+                self._enter(self._fault(index, error))
                 continue
             if self._is_excluded(conversation, planned):
                 continue
             used.append(index)
             lengths.append(len(planned.sample.token_ids))
-            self._note_changes(planned)
+            for change in planned.changes:
+                self._enter(change)
         self._used, self._lengths = used, tuple(lengths)
-        self.drain()
 
     def _is_excluded(self, conversation: Conversation, planned: Fitted) -> bool:
         images = planned.sample.images
@@ -159,15 +164,12 @@ class ConversationSamples:
         self.ledger.keep(-1)
         return True
 
-    def _try(self, index: int) -> Sample | None:
+    def _attempt(self, index: int) -> Fitted | LeftOut:
+        """The sequence, or why there is none."""
         try:
-            fitted = self.fitting.encode(self.conversations[index])
+            return self.fitting.encode(self.conversations[index])
         except FAULTS as error:
-            self._fault(index, error)
-            self.ledger.stop_above(self.tolerate)
-            return None
-        self._note_changes(fitted)
-        return fitted.sample
+            return self._fault(index, error)
 
     def _candidates(self, index: int) -> Iterator[int]:
         """The sample, then those that may stand in for it."""
@@ -176,9 +178,8 @@ class ConversationSamples:
         while True:
             yield rng.randrange(len(self._used))
 
-    def _fault(self, index: int, error: Exception) -> None:
-        entry = LeftOut(self._name(index), _reason(error), str(error))
-        self._enter(Notice("left out", entry))
+    def _fault(self, index: int, error: Exception) -> LeftOut:
+        return LeftOut(self._name(index), _reason(error), str(error))
 
     def _name(self, index: int) -> str:
         try:
@@ -186,18 +187,12 @@ class ConversationSamples:
         except DataError:
             return f"{self.ledger.source}[{index}]"
 
-    def _note_changes(self, fitted: Fitted) -> None:
-        for entry in fitted.changes:
-            self._enter(Notice("changed", entry))
-
-    def _enter(self, notice: Notice) -> None:
-        entry = notice.entry
-        key = notice.kind, entry.sample_id, entry.reason
+    def _enter(self, entry: LeftOut) -> None:
+        key = entry.sample_id, entry.reason
         if key in self._known:
             return
         self._known.add(key)
-        self._fresh.append(notice)
-        if notice.kind == "changed":
+        if entry.reason in CHANGES:
             self.ledger.changed.append(entry)
             return
         self.ledger.left_out.append(entry)

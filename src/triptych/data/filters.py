@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from triptych.data.ledger import LeftOut
 from triptych.data.sources.conversation import Conversation, Message
-from triptych.errors import ConfigError, nearest
+from triptych.errors import ConfigError
 
 Script: TypeAlias = Literal[
     "arabic",
@@ -82,10 +82,6 @@ class FilterConfig:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
         if self.max_aspect and not self.max_aspect >= 1:
             raise ConfigError(f"max_aspect must be at least 1, or 0, got {self.max_aspect}")
-        known = set(_WORDS.values())
-        for script in self.scripts:
-            if script not in known:
-                raise ConfigError(f"no script {script!r}; {nearest(script, known)}")
 
     @property
     def is_empty(self) -> bool:

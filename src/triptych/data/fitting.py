@@ -25,6 +25,9 @@ Part: TypeAlias = Mapping[str, Any]
 See: TypeAlias = Callable[[Part], EncodedImage]
 """What the model takes of the picture or clip of a part."""
 
+SHRUNK, FEWER, CUT = CHANGES = "picture shrunk", "questions left out", "end cut off"
+"""What may be done to a sequence so that it fits, as the ledger calls it."""
+
 _UNBOUNDED = 2**31
 _TRIES = 32
 """Of shrinking; each goes a twentieth further than the last."""
@@ -150,7 +153,7 @@ class Fitting:
             f"{before.width} x {before.height} to {after.width} x {after.height}"
             for before, after in zip(images, smaller, strict=True)
         )
-        return sample, smaller, [LeftOut(whole.sample_id, "picture shrunk", f"{sizes} pixels")]
+        return sample, smaller, [LeftOut(whole.sample_id, SHRUNK, f"{sizes} pixels")]
 
     def _budgets(
         self, parts: Sequence[Part], images: Sequence[EncodedImage], room: int
@@ -194,12 +197,12 @@ class Fitting:
             fewer = self._sequence(self._unbounded, sample_id, all_messages[:count], images)
             if len(fewer.token_ids) <= most:
                 detail = f"the last {len(all_messages) - count} of {len(all_messages)}"
-                return fewer, [LeftOut(sample_id, "questions left out", detail)]
+                return fewer, [LeftOut(sample_id, FEWER, detail)]
         cut = self._sequence(self.processor, sample_id, all_messages[:1], images)
-        changes = [LeftOut(sample_id, "end cut off", f"{cut.num_truncated} tokens")]
+        changes = [LeftOut(sample_id, CUT, f"{cut.num_truncated} tokens")]
         if len(all_messages) > 1:
             detail = f"the last {len(all_messages) - 1} of {len(all_messages)}"
-            changes.append(LeftOut(sample_id, "questions left out", detail))
+            changes.append(LeftOut(sample_id, FEWER, detail))
         return cut, changes
 
 

@@ -20,9 +20,9 @@ from typing import Protocol, cast, runtime_checkable
 
 import torch
 
-from triptych.data.conversations import ConversationSamples, Notice
+from triptych.data.conversations import ConversationSamples
 from triptych.data.filters import FilterConfig
-from triptych.data.ledger import Ledger
+from triptych.data.ledger import Ledger, LeftOut
 from triptych.data.sources import DataSource
 from triptych.data.worlds import WORLDS, find_world
 from triptych.data.worlds.samples import WorldSamples
@@ -239,25 +239,30 @@ class Mixture:
         """What each source left out."""
         return [each.ledger for each in self.sources if isinstance(each, ConversationSamples)]
 
-    def drain(self) -> tuple[tuple[int, Notice], ...]:
-        """What the sources noticed since this was last called, each with its number."""
-        return tuple(
-            (number, notice)
-            for number, source in enumerate(self.sources)
-            if isinstance(source, ConversationSamples)
-            for notice in source.drain()
-        )
-
-    def note(self, notices: Iterable[tuple[int, Notice]]) -> None:
-        """Enter what workers noticed.
+    def noted_sample(
+        self, index: int, generator: torch.Generator
+    ) -> tuple[Sample, Sequence[LeftOut]]:
+        """Sample `index` of the row, with what its source noted on the way to it.
 
         Raises:
-            DataError: more samples of a source are broken than it tolerates.
+            DataError: as `sample`.
         """
-        for number, notice in notices:
-            source = self.sources[number]
-            if isinstance(source, ConversationSamples):
-                source.note([notice])
+        number, inner = self.place(index)
+        source = self.sources[number]
+        if isinstance(source, ConversationSamples):
+            return source.noted_sample(inner, generator)
+        return source.sample(inner, generator), ()
+
+    def note(self, index: int, notes: Iterable[LeftOut]) -> None:
+        """Enter what a worker, whose ledgers nobody sees, noted of sample `index`.
+
+        Raises:
+            DataError: more samples of its source are broken than it tolerates.
+        """
+        number, inner = self.place(index)
+        source = self.sources[number]
+        if isinstance(source, ConversationSamples):
+            source.note(inner, notes)
 
     def _size(self, number: int) -> int:
         return len(self.sources[number])

@@ -83,6 +83,26 @@ def test_other_keys_are_kept(write: Write):
     assert sample.extra == {"category": "fruit"}
 
 
+def test_clips_boxes_and_points_are_read_with_their_options(write: Write, tmp_path: Path):
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "clip.mp4").touch()
+    parts = [
+        IMAGE | {"max_pixels": 10_000},
+        {"type": "video", "video": "clip.mp4", "fps": 1.5, "max_frames": 8},
+        {"type": "video", "video": "frames", "source_fps": 25},
+        {"type": "box", "box": [1, 2.5, 3, 4], "label": "pear", "image": 1},
+        {"type": "point", "point": [5, 6]},
+    ]
+    [sample], _ = read_messages(write(user(parts)))
+    assert sample.messages[0]["content"] == [
+        parts[0] | {"image": tmp_path / "photos" / "7.jpg"},
+        parts[1] | {"video": tmp_path / "clip.mp4"},
+        parts[2] | {"video": tmp_path / "frames"},
+        parts[3],
+        parts[4],
+    ]
+
+
 BAD = {
     "invalid JSON": ('{"id": "1", ', r"is not valid JSON at column"),
     "a list": ([1], r"the line is a list, not an object"),
@@ -109,6 +129,28 @@ BAD = {
     "unknown part": (
         user([{"type": "img", "img": "7.jpg"}]),
         r"content\[0\] has the type 'img'.*use one of text, image, image_url",
+    ),
+    "a place in no picture": (
+        user([IMAGE, {"type": "point", "point": [1, 2], "image": 1}]),
+        r"has a point in picture 1, of 1; count the pictures from 0",
+    ),
+    "a box of three numbers": (
+        user([IMAGE, {"type": "box", "box": [1, 2, 3]}]),
+        r"content\[1\]\.box is \[1, 2, 3\]; write a list of 4 numbers",
+    ),
+    "a box the wrong way round": (
+        user([IMAGE, {"type": "box", "box": [3, 2, 1, 4]}]),
+        r"its right left of its left",
+    ),
+    "a point that is no number": (
+        user([IMAGE, {"type": "point", "point": [1, float("nan")]}]),
+        r"point is \[1, nan\]",
+    ),
+    "an option that is none": (user([IMAGE | {"fps": 2}]), r"unknown key 'fps'"),
+    "an option below 0": (user([IMAGE | {"max_pixels": 0}]), r"max_pixels is 0; write a number"),
+    "missing clip": (
+        user([{"type": "video", "video": "gone.mp4"}]),
+        r"names gone\.mp4, but there is no file",
     ),
     "part no object": (user(["hi"]), r"content\[0\] is a text, not an object"),
     "missing picture": (
