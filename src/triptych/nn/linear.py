@@ -28,13 +28,11 @@ from torch.nn import functional
 SMALL = 1 << 21
 """Multiplications below which calling oneDNN takes longer than it saves."""
 
-SIZES = (
-    *(1, 2, 4, 8, 12, 16, 24),
-    *range(32, 512, 32),
-    *range(512, 1024, 64),
-    *range(1024, 2049, 128),
-)
+SIZES = (1, 2, 4, 8, 12, 16, 24, *range(32, 512, 32), 512, 1024, 2048)
 """Numbers of rows that oneDNN is given."""
+
+BLOCKS = (2048, 1024, 512)
+"""Those that are cut off where there are more."""
 
 
 class Linear(nn.Linear):
@@ -53,7 +51,7 @@ def linear(
     if not _suits_onednn(hidden, weight) or learns(hidden, weight, bias):
         return functional.linear(hidden, weight, bias)
     rows = hidden.reshape(-1, hidden.shape[-1])
-    blocks = [_multiply(block, weight, bias) for block in torch.split(rows, SIZES[-1])]
+    blocks = [_multiply(block, weight, bias) for block in torch.split(rows, _cut(len(rows)))]
     out = blocks[0] if len(blocks) == 1 else torch.cat(blocks)
     return out.view(*hidden.shape[:-1], len(weight))
 
@@ -63,10 +61,20 @@ def _multiply(
     weight: Float[Tensor, "out_dim in_dim"],
     bias: Float[Tensor, " out_dim"] | None,
 ) -> Float[Tensor, "row out_dim"]:
-    """The product of at most as many rows as the largest of `SIZES`."""
+    """The product of a block, or of fewer rows than the smallest."""
     count = len(rows)
     added = SIZES[bisect_left(SIZES, count)] - count
     return _onednn(functional.pad(rows, (0, 0, 0, added)) if added else rows, weight, bias)[:count]
+
+
+def _cut(count: int) -> list[int]:
+    """Rows in blocks, the largest first, and what is left."""
+    cut: list[int] = []
+    for block in BLOCKS:
+        while count >= block:
+            cut.append(block)
+            count -= block
+    return [*cut, count] if count else cut
 
 
 def learns(*tensors: Tensor | None) -> bool:
