@@ -132,7 +132,7 @@ class Checkpoints:
         best_saved = progress.step if is_best else progress.best_saved
         with replacing_folder(self.path(progress.step)) as partial:
             write_model_files(partial, self.architecture, average.model, self.tokenizer)
-            write_tensors(partial / TENSORS, _training_tensors(average, optimizer))
+            write_tensors(partial / TENSORS, _training_tensors(average, optimizer, progress.step))
             write_json(partial / STATE, asdict(progress) | {"best_saved": best_saved})
             seal(partial)
         progress.best_saved = best_saved
@@ -229,9 +229,11 @@ def _set_aside(path: Path, damage: str, instead: str) -> None:
 
 
 def _training_tensors(
-    average: WeightAverage, optimizer: torch.optim.Optimizer
+    average: WeightAverage, optimizer: torch.optim.Optimizer, step: int
 ) -> dict[str, Tensor]:
-    tensors = {f"average.{name}": each for name, each in average.state().items()}
+    # Before the first step there may be nothing else, and a file of no tensors cannot be read.
+    tensors = {"step": torch.tensor(step)}
+    tensors |= {f"average.{name}": each for name, each in average.state().items()}
     for name, parameter in trained_parameters(average.model).items():
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value)

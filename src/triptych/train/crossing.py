@@ -55,6 +55,8 @@ def can_cross(value: object) -> bool:
 class _Pickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Tensor):
+            if not obj.numel():
+                return _no_numbers, (obj.dtype, tuple(obj.shape))
             flat = obj.detach().cpu().contiguous()
             content: Any = flat.reshape(-1).view(torch.uint8).numpy()
             return _tensor, (pickle.PickleBuffer(content), flat.dtype, tuple(flat.shape))
@@ -73,6 +75,10 @@ def _tensor(
     content: np.ndarray[Any, np.dtype[np.uint8]], dtype: torch.dtype, shape: tuple[int, ...]
 ) -> Tensor:
     return torch.from_numpy(np.asarray(content)).view(dtype).reshape(shape)
+
+
+def _no_numbers(dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    return torch.empty(shape, dtype=dtype)
 
 
 def _error(

@@ -17,9 +17,10 @@ from triptych.errors import TrainingError
 LOCK = "run.lock"
 """File of a run's folder that is locked; it stays there, and says who locked it last."""
 
-_held: dict[Path, int] = {}
-"""Folders that this process has locked, by the thread that did. Closing a second descriptor of the
-file would lift the lock, so a run inside a run on the same folder does not open it again."""
+_held: dict[tuple[Path, int], int] = {}
+"""By folder and process, the thread that locked it. Closing a second descriptor of the file would
+lift the lock, so a run inside a run on the same folder does not open it again. A forked process
+inherits this, but no lock."""
 
 
 @contextmanager
@@ -30,9 +31,10 @@ def locked(folder: Path) -> Generator[None]:
         TrainingError: another run is at work in it.
     """
     folder = folder.resolve()
-    if folder in _held:
-        if _held[folder] != threading.get_ident():
-            raise _in_use(folder, f"thread {_held[folder]} of this process")
+    key, me = (folder, os.getpid()), threading.get_ident()
+    if key in _held:
+        if _held[key] != me:
+            raise _in_use(folder, "another thread of this process")
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,11 +47,11 @@ def locked(folder: Path) -> Generator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
-        _held[folder] = threading.get_ident()
+        _held[key] = me
         try:
             yield
         finally:
-            del _held[folder]
+            del _held[key]
 
 
 def _in_use(folder: Path, owner: str) -> TrainingError:
