@@ -207,6 +207,15 @@ def test_pictures_that_would_not_fit_are_shrunk_and_listed(photos: list[Path]):
         assert (samples.ledger.num_kept, samples.ledger.left_out) == (1, [])
 
 
+def test_pictures_are_shrunk_enough_whatever_room_there_is(photos: list[Path]):
+    two = about("7", [photos[5], photos[8]])
+    [whole] = ConversationSamples(processor(), [two]).lengths() or ()
+    for missing in range(1, 31):
+        samples = ConversationSamples(processor(max_tokens=whole - missing), [two])
+        assert (samples.lengths() or ())[0] <= whole - missing
+        assert [change.reason for change in samples.ledger.changed] == ["picture shrunk"]
+
+
 def test_questions_that_do_not_fit_are_left_out_from_the_last(photos: list[Path]):
     debug = processor("llava_1_5_debug")
     first, *others = [about("7", [photos[2]], f"what is thing {n}?", f"cat {n}") for n in range(4)]

@@ -48,3 +48,19 @@ def test_what_a_window_leaves_over_is_planned_with_the_next():
 
 def test_the_share_of_padding_is_that_of_full_rows():
     assert padding_share([6, 2, 4], [[0, 1], [2]], 8) == pytest.approx(4 / 16)
+
+
+# Tokens of a picture and of text: a caption, a short answer, ten questions about a drawing. Real
+# ones are measured by benchmarks/packing.py.
+KINDS = {"captions": (49, 9, 26), "answers": (64, 12, 30), "questions": (64, 60, 420)}
+
+
+@pytest.mark.parametrize("kinds", [*([each] for each in KINDS), list(KINDS)], ids="-".join)
+def test_hardly_a_row_is_padding(kinds):
+    draw = random.Random(0)
+    lengths: list[int] = []
+    for _ in range(3000):
+        picture, least, most = KINDS[draw.choice(kinds)]
+        lengths.append(picture + draw.randint(least, most))
+    rows = plan_in_windows(lengths, range(3000), 1024)
+    assert padding_share(lengths, rows, 1024) <= 0.05
