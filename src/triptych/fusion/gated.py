@@ -36,7 +36,8 @@ from triptych.fusion.strips import StripInputs
 from triptych.inputs import ImageSpan, ModelInputs
 from triptych.language import Decoder
 from triptych.nn.attention import Attention, QKNorm
-from triptych.nn.cache import KVCache, LayerCache
+from triptych.nn.cache import AttendingLayer, KVCache, LayerCache
+from triptych.nn.documents import Looks
 from triptych.nn.masks import last_image_mask
 from triptych.nn.mlp import MLP, Activation, GatedMLP
 from triptych.nn.norm import NormKind, make_norm
@@ -133,7 +134,7 @@ class Gated(nn.Module):
             mask=None if cache is not None else attention_mask(inputs),
             cache=cache,
             documents=documents_of(inputs, language.config.window, is_cached=cache is not None),
-            between=self._look(memory, counts),
+            between=self._look(memory, counts, inputs.documents is not None),
         )
         return hidden, memory
 
@@ -219,16 +220,18 @@ class Gated(nn.Module):
         }
 
     def _look(
-        self, memory: GatedMemory, counts: Int[Tensor, "batch token"]
+        self, memory: GatedMemory, counts: Int[Tensor, "batch token"], is_packed: bool = False
     ) -> Callable[[int, Tensor], Tensor] | None:
         if memory.num_images == 0 and not self.config.mlp_before_pictures:
             return None
+        # Rows of many documents hold many pictures: each token reads its own without a mask.
+        looks = Looks(counts, memory.num_images, memory.tokens_per_image) if is_packed else None
         mask = last_image_mask(counts, memory.num_images, memory.tokens_per_image)
 
         def look(layer: int, hidden: Tensor) -> Tensor:
             if str(layer) not in self.blocks:
                 return hidden
-            block, cache = self.blocks[str(layer)], memory.caches.get(str(layer))
+            block, cache = self.blocks[str(layer)], memory.caches.get(str(layer), looks)
             visual = memory.visual if memory.num_images else None
             return block(hidden, visual, mask, cache)
 
@@ -263,7 +266,7 @@ class GatedBlock(nn.Module):
         hidden: Embeddings,
         visual: Float[Tensor, "batch key visual_dim"] | None,
         mask: AttentionMask,
-        cache: LayerCache | None = None,
+        cache: LayerCache | AttendingLayer | None = None,
     ) -> Embeddings:
         """`visual` is None where no row has a picture."""
         keep = mask.any(dim=-1, keepdim=True)[:, 0]

@@ -8,21 +8,27 @@
 Apart is BLIP-2's contrastive score (ITC): quick, pictures are embedded once. Together is its
 matching score (ITM): one pass for each pair, finer, and meant to rank the best of the former.
 
+Trained, it also writes captions, so that queries learn to hold all that a text may need (ITG):
+
+    queries    see the queries and the picture, no text
+    text       sees the queries and the words before     -> word head -> the next word
+
 BLIP-2, section 3.1: https://arxiv.org/abs/2301.12597
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import gelu, normalize
 
 from triptych.connector import QFormer, QFormerConfig
 from triptych.errors import ConfigError
 from triptych.fusion.pairs import PairInputs, PairScores
-from triptych.nn.masks import padding_mask
+from triptych.nn.masks import padding_mask, prefix_mask
 from triptych.shapes import Grid, Pixels, TokenIds, TokenMask, VisionFeatures
 from triptych.vision import ViT, ViTConfig
 
@@ -42,6 +48,10 @@ class MatcherConfig:
 
     shared_dim: int
     """Width in which both are compared."""
+
+    pretraining: bool = False
+    """Whether it carries what only its training needs: a temperature of the contrast and a head
+    that writes words."""
 
     def __post_init__(self) -> None:
         if self.shared_dim < 1:
@@ -65,7 +75,9 @@ class MatcherConfig:
             self,
             self.vision.build(),
             self.connector.build(vision_dim=self.vision.dim, language_dim=self.shared_dim),
-            MatchHeads(self.connector.dim, self.shared_dim),
+            MatchHeads(
+                self.connector.dim, self.shared_dim, self.vocab_size if self.pretraining else None
+            ),
         )
 
 
@@ -93,7 +105,11 @@ class Matcher(nn.Module):
 
     def embed_images(self, pixels: Pixels) -> QueryEmbeddings:
         """A vector of length one for each query."""
-        return normalize(self.connector(self.vision(pixels.to(self.device))), dim=-1)
+        return self.embed_features(self.vision(pixels.to(self.device)))
+
+    def embed_features(self, features: VisionFeatures) -> QueryEmbeddings:
+        """The same of pictures that the vision panel has read."""
+        return normalize(self.connector(features), dim=-1)
 
     def embed_texts(self, token_ids: TokenIds, token_mask: TokenMask) -> TextEmbeddings:
         """Vectors of length one: what the first token has made of its text."""
@@ -110,6 +126,29 @@ class Matcher(nn.Module):
         hidden = self.connector.encode_pair(features, token_ids, mask)
         return self.fusion.match_head(hidden[:, :num_queries]).mean(dim=1)
 
+    def read_captions(
+        self, features: VisionFeatures, token_ids: TokenIds, token_mask: TokenMask
+    ) -> Float[Tensor, "batch token dim"]:
+        """States of texts, one a picture, of which each word saw the picture's queries and the
+        words before it: what the word head reads."""
+        num_queries = self.connector.config.num_queries
+        lengths = token_mask.new_full((len(token_mask),), num_queries, dtype=torch.long)
+        all_queries = token_mask.new_ones(len(token_mask), num_queries)
+        is_real = padding_mask(torch.cat([all_queries, token_mask], dim=1))
+        mask = prefix_mask(lengths, num_queries + token_ids.shape[1]) & is_real
+        return self.connector.encode_pair(features, token_ids, mask)[:, num_queries:]
+
+    def without_pretraining(self) -> "Matcher":
+        """The same model, its weights shared, without what only training needs."""
+        with torch.device("meta"):
+            heads = MatchHeads(self.connector.config.dim, self.config.shared_dim, None)
+        heads.text_projection, heads.match_head = (
+            self.fusion.text_projection,
+            self.fusion.match_head,
+        )
+        config = replace(self.config, pretraining=False)
+        return Matcher(config, self.vision, self.connector, heads)
+
     def score(self, inputs: PairInputs) -> PairScores:
         """Best cosines apart, and for every pair the probability that it matches."""
         inputs = inputs.to(self.device)
@@ -119,18 +158,42 @@ class Matcher(nn.Module):
             self.match_logits(_repeated(features, index, num_texts), *_texts(inputs)).softmax(1)
             for index in range(len(inputs.pixels))
         ]
-        images = normalize(self.connector(features), dim=-1)
+        images = self.embed_features(features)
         texts = self.embed_texts(inputs.token_ids, inputs.token_mask)
         return PairScores((images @ texts.T).amax(1), torch.stack(matches)[..., 1])
 
 
-class MatchHeads(nn.Module):
-    """The text's way into the shared width, and the answer to whether a pair matches."""
+SCALE = math.log(1 / 0.07)
+"""Where the learned scale of the contrast begins."""
 
-    def __init__(self, dim: int, shared_dim: int) -> None:
+
+class MatchHeads(nn.Module):
+    """The text's way into the shared width, and the answer to whether a pair matches.
+
+    With a `vocab_size` also what training needs: scale and words.
+    """
+
+    def __init__(self, dim: int, shared_dim: int, vocab_size: int | None) -> None:
         super().__init__()
         self.text_projection = nn.Linear(dim, shared_dim)
         self.match_head = nn.Linear(dim, 2)
+        is_training = vocab_size is not None
+        self.log_scale = nn.Parameter(torch.tensor(SCALE)) if is_training else None
+        self.word_head = WordHead(dim, vocab_size) if is_training else None
+
+
+class WordHead(nn.Module):
+    """States of words, on their way to be compared with the word embeddings, as BERT has it."""
+
+    def __init__(self, dim: int, vocab_size: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(dim, dim)
+        self.norm = nn.LayerNorm(dim, eps=1e-12)
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
+
+    def forward(self, hidden: Float[Tensor, "*axis dim"]) -> Float[Tensor, "*axis dim"]:
+        """What the embedding of each word is multiplied with; then comes `bias`."""
+        return self.norm(gelu(self.dense(hidden)))
 
 
 def _repeated(features: VisionFeatures, index: int, times: int) -> VisionFeatures:

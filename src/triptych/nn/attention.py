@@ -102,7 +102,7 @@ class Attention(nn.Module):
         `rotation` turns queries and keys of the new tokens. In self-attention `cache` supplies
         the tokens before and takes up the new ones; one that attends itself knows who sees whom.
         In cross-attention an empty `cache` takes up the keys and values of the context and later
-        calls read them there.
+        calls read them there; one that attends itself knows which of them each token sees.
 
         Raises:
             ShapeError: a filled cross-attention cache holds a context of another length.
@@ -119,6 +119,8 @@ class Attention(nn.Module):
                 key, value = self._cached_context(context, cache)
             else:
                 key, value = self.keys_and_values(context)
+            if cache is not None and not isinstance(cache, LayerCache):
+                return self._output(cache.attend(query, key, value))
         dropout = self.dropout if self.training else 0.0
         mixed = attend(query, key, value, mask=mask, is_causal=is_causal, dropout=dropout)
         return self._output(mixed)

@@ -21,8 +21,8 @@ class AttendingLayer(Protocol):
     def attend(
         self,
         query: Float[Tensor, "batch head query head_dim"],
-        key: Float[Tensor, "batch kv_head query head_dim"],
-        value: Float[Tensor, "batch kv_head query head_dim"],
+        key: Float[Tensor, "batch kv_head key head_dim"],
+        value: Float[Tensor, "batch kv_head key head_dim"],
     ) -> Float[Tensor, "batch head query head_dim"]:
         """Take up new tokens and mix into each what it may see."""
         ...

@@ -70,9 +70,41 @@ class Documents:
             else attend(*own, mask=mask, is_causal=mask is None)
             for run, mask, *own in zip(self.runs, self._masks, *parts, strict=True)
         ]
-        # Tokens first, as the layer that follows reads them.
-        rows = torch.cat([each[0].transpose(0, 1) for each in mixed])
-        return rows.view(len(query), -1, *rows.shape[1:]).transpose(1, 2)
+        return _in_rows(mixed, len(query))
+
+
+class Looks:
+    """Which of a row's pictures each token looks at, for cross-attention to one picture a token.
+
+    As in documents, nothing is computed that a mask would only hide: the tokens between one picture
+    and the next read the keys of one picture, those before the first read none.
+    """
+
+    def __init__(
+        self, image_counts: Int[Tensor, "batch token"], num_images: int, tokens_per_image: int
+    ) -> None:
+        """`image_counts` as in `triptych.nn.masks.last_image_mask`."""
+        self._runs = runs_of(image_counts - 1)
+        self._num_images, self._tokens_per_image = num_images, tokens_per_image
+
+    def attend(
+        self,
+        query: Float[Tensor, "batch head token head_dim"],
+        key: Float[Tensor, "batch kv_head key head_dim"],
+        value: Float[Tensor, "batch kv_head key head_dim"],
+    ) -> Float[Tensor, "batch head token head_dim"]:
+        """Mix into each token what it sees of its picture; a token without one becomes zero."""
+        queries = _in_runs(query, [run.length for run in self._runs])
+        sizes = [self._tokens_per_image] * (self._num_images * len(key))
+        keys, values = _in_runs(key, sizes), _in_runs(value, sizes)
+        mixed: list[Tensor] = []
+        for run, own in zip(self._runs, queries, strict=True):
+            image = run.row * self._num_images + run.document
+            is_blind = run.document == NO_DOCUMENT
+            mixed.append(
+                torch.zeros_like(own) if is_blind else attend(own, keys[image], values[image])
+            )
+        return _in_rows(mixed, len(query))
 
 
 def runs_of(document_ids: Int[Tensor, "batch token"]) -> list[Run]:
@@ -92,6 +124,14 @@ def _in_runs(
 ) -> list[Float[Tensor, "1 head _run head_dim"]]:
     parts = torch.split(rows.transpose(1, 2).flatten(0, 1), list(lengths))
     return [part.transpose(0, 1)[None] for part in parts]
+
+
+def _in_rows(
+    runs: Sequence[Float[Tensor, "1 head _run head_dim"]], num_rows: int
+) -> Float[Tensor, "batch head token head_dim"]:
+    # Tokens first, as the layer that follows reads them.
+    rows = torch.cat([each[0].transpose(0, 1) for each in runs])
+    return rows.view(num_rows, -1, *rows.shape[1:]).transpose(1, 2)
 
 
 def _mask_of(

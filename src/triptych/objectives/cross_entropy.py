@@ -15,6 +15,7 @@ Cut cross-entropy: https://arxiv.org/abs/2411.09009      Liger kernel: https://a
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -28,6 +29,11 @@ from triptych.language import OutputTable
 
 CHUNK_BYTES = 64 << 20
 """Most that the logits of one chunk take, in bytes."""
+
+_RECOMPUTED = cast(
+    Callable[..., Tensor],
+    partial(checkpoints.checkpoint, use_reentrant=False, preserve_rng_state=False),
+)
 
 Hidden = Float[Tensor, "label dim"]
 Targets = Int[Tensor, " label"]
@@ -77,11 +83,7 @@ def token_losses(
     chunks = zip(torch.split(hidden, chunk_rows), torch.split(targets, chunk_rows), strict=True)
     if len(targets) <= chunk_rows or not torch.is_grad_enabled():
         return torch.cat([losses(*chunk) for chunk in chunks])
-    parts: list[Tensor] = []
-    for chunk in chunks:
-        part = checkpoints.checkpoint(losses, *chunk, use_reentrant=False, preserve_rng_state=False)
-        parts.append(cast(Tensor, part))
-    return torch.cat(parts)
+    return torch.cat([_RECOMPUTED(losses, *chunk) for chunk in chunks])
 
 
 @dataclass(slots=True)

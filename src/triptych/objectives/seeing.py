@@ -13,6 +13,7 @@ does not keep, and the visual tokens arrive in the space of the word embeddings.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
@@ -29,12 +30,30 @@ EDGE_WEIGHT = 0.05
 they ask of the first blocks of a fresh panel is ten to twenty times as large."""
 
 
+@dataclass(frozen=True, slots=True)
+class SeenCounts:
+    """What the two means of the loss are taken over, so that batches can be added up."""
+
+    words: float = 0.0
+    """Sum of the weights of all that is to be said."""
+
+    edges: int = 0
+    """Visual tokens whose thing has known edges."""
+
+    def __add__(self, other: "SeenCounts") -> "SeenCounts":
+        return SeenCounts(self.words + other.words, self.edges + other.edges)
+
+
 def seeing(
-    model: VLM, visual: Sequence[Float[Tensor, "_visual dim"]], labels: Sequence[VisualLabels]
+    model: VLM,
+    visual: Sequence[Float[Tensor, "_visual dim"]],
+    labels: Sequence[VisualLabels],
+    counts: SeenCounts | None = None,
 ) -> Float[Tensor, ""]:
     """Weighted mean loss of saying what visual tokens show: nats a word, plus a little for edges.
 
-    `visual` are the tokens of each picture as `VLM.encode` gives them.
+    `visual` are the tokens of each picture as `VLM.encode` gives them. `counts` are those of a
+    whole step, of whose mean this is then the share; None for the mean of these pictures.
 
     Raises:
         TrainingError: there are not as many labels as visual tokens.
@@ -48,7 +67,17 @@ def seeing(
             f"{len(words)} visual tokens are described but the pictures have {len(tokens)}; "
             "describe the cells of the size that the model is shown"
         )
-    return _saying(model, tokens, words, weights) + EDGE_WEIGHT * _outlining(tokens, edges)
+    counts = count_seen(labels) if counts is None else counts
+    said = _saying(model, tokens, words, weights) / max(counts.words, 1e-6)
+    return said + EDGE_WEIGHT * _outlining(tokens, edges) / max(counts.edges, 1)
+
+
+def count_seen(labels: Sequence[VisualLabels]) -> SeenCounts:
+    """What there is to be said of some pictures."""
+    return SeenCounts(
+        sum(float(each.weights.sum()) for each in labels),
+        sum(int((~each.edges[:, 0].isnan()).sum()) for each in labels),
+    )
 
 
 def num_described(inputs: ModelInputs) -> int:
@@ -57,7 +86,7 @@ def num_described(inputs: ModelInputs) -> int:
 
 
 def _saying(model: VLM, tokens: Tensor, words: Tensor, weights: Tensor) -> Tensor:
-    """Cross-entropy of the words of every slot, those of one slot sharing it evenly."""
+    """Summed cross-entropy of the words of all slots, those of one slot sharing it evenly."""
     total = tokens.new_zeros(())
     for slot in range(words.shape[1]):
         is_asked = weights[:, slot] > 0
@@ -70,17 +99,17 @@ def _saying(model: VLM, tokens: Tensor, words: Tensor, weights: Tensor) -> Tenso
         is_word = own != IGNORED
         said = (log_p.gather(1, own.clamp(min=0)) * is_word).sum(dim=1)
         total = total - (said / is_word.sum(dim=1)) @ weights[is_asked, slot]
-    return total / weights.sum().clamp(min=1e-6)
+    return total
 
 
 def _outlining(tokens: Tensor, edges: Tensor) -> Tensor:
-    """Mean distance between the edges that are said and those that are, in cells."""
+    """Summed distance between the edges that are said and those that are, in cells."""
     is_known = ~edges[:, 0].isnan()
     if not bool(is_known.any()):
         return tokens.new_zeros(())
     directions = _rotation(tokens.shape[-1], 0)[:, :4].to(tokens.device)
     said = tokens[is_known].float() @ directions * 2
-    return (said - edges[is_known]).abs().mean()
+    return (said - edges[is_known]).abs().mean(dim=1).sum()
 
 
 @lru_cache(maxsize=64)
