@@ -7,13 +7,13 @@ import torch
 from tests.checkpoint.published import small, small_architecture, untied
 from tests.laws.debug_models import subject
 
+from triptych import machine
 from triptych.architectures import find_architecture
 from triptych.checkpoint.layouts import export_model, open_model
 from triptych.checkpoint.precision import UNQUANTISED, read_quantize
 from triptych.errors import UnknownNameError, UsageError
 from triptych.fusion.vlm import PANELS
 from triptych.nn.quantised import Int8Table, has_int8
-from triptych import machine
 from triptych.xray import forecast
 from triptych.xray.forecast import foresee, shown, weight_bytes
 

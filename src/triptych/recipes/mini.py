@@ -2,8 +2,8 @@
 
     triptych train mini --out runs/mini
 
-Two CPU cores, 7 pictures a second. The shipped weights are early ones: an hour, attributes 33 %
-right (docs/mini.md has every row); ten hours are meant.
+One CPU core, 5 pictures a second. The shipped weights are early ones: five hours, attributes
+80 % right (docs/mini.md has every row); ten hours on two cores are meant.
 
 Needs no data: pictures are drawn while it trains. Three stages, each of which makes the next one
 possible:
