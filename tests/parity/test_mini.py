@@ -24,8 +24,9 @@ QUESTIONS = {
     "screen.png": "Where do I press to sign in?",
 }
 
-TOLERANCE = 2e-5
-"""Measured worst case on a CPU: 4.8e-6, where logits spread by 1.5."""
+TOLERANCE = 1.3e-5
+"""Of the spread of the logits, which trained weights make several times as wide as fresh ones: what
+2e-5 was of the 1.5 by which those of the first weights spread. Measured worst case: 1.0e-5."""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_transformers_sees_and_says_the_same(pair: tuple[LoadedModel, Theirs], n
     mine = ours.model(ours.processor.collate([sample]))
     others = theirs.model(**given).logits
     assert others.std() > 0.5
-    assert (mine - others).abs().max() <= TOLERANCE
+    assert (mine - others).abs().max() <= TOLERANCE * others.std()
 
     whole = theirs.model.generate(**given, max_new_tokens=24, do_sample=False)
     said = whole[0, given["input_ids"].shape[1] :]
