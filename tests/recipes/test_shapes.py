@@ -7,6 +7,7 @@ import pytest
 
 from triptych import load
 from triptych.data.worlds.shapes import draw_shapes
+from triptych.errors import UsageError
 from triptych.generate import GenerationOptions
 from triptych.recipes import run_recipe
 from triptych.recipes.shapes import is_true
@@ -63,6 +64,15 @@ def test_a_finished_run_that_is_resumed_says_the_same(
     folder, scores = run
     again = run_recipe("shapes", SMALL, data=None, folder=folder, resume=True)
     assert again["test"] == scores["test"]
+
+
+def test_a_run_that_is_there_is_not_begun_again_over_it(
+    run: tuple[Path, dict[str, object]],
+) -> None:
+    before = (run[0] / "recipe.json").read_text()
+    with pytest.raises(UsageError, match="add --resume"):
+        run_recipe("shapes", (*SMALL, "dim=32"), data=None, folder=run[0], resume=False)
+    assert (run[0] / "recipe.json").read_text() == before
 
 
 def test_every_drawn_caption_is_true_of_its_own_picture() -> None:

@@ -86,7 +86,8 @@ class Moments:
         time.sleep(gap_s)
         started = time.monotonic()
         for number in signals:
-            os.kill(pid, number)
+            # A terminal sends Ctrl-C to all processes, workers too.
+            (os.killpg if number == signal.SIGINT else os.kill)(pid, number)
             time.sleep(gap_s)
         code = end_of(pid)
         seconds = time.monotonic() - started

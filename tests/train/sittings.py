@@ -94,6 +94,7 @@ def begin(work: Callable[[], None], log: Path) -> int:
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        sys.stdout = sys.stderr = os.fdopen(output, "a", buffering=1)
         work()
         code = 0
     except TriptychError as error:

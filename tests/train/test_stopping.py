@@ -53,6 +53,7 @@ def test_a_signal_leaves_a_whole_checkpoint_of_the_last_whole_step(
     if steps is not None:
         assert outcome["checkpoints"] == [f"step-{step:08d}" for step in steps]
     assert "add --resume to go on" in outcome["said"]
+    assert "died" not in outcome["said"]
 
 
 @pytest.mark.parametrize("moment", EXPECTED)

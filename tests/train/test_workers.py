@@ -22,7 +22,8 @@ from triptych.train.crossing import can_cross, receive, send
 from triptych.train.order import Order
 from triptych.train.record import read_record
 from triptych.train.source import Made
-from triptych.train.workers import InProcess, Start, Workers, WorkerTraceback
+from triptych.train.worker_process import Start, WorkerTraceback
+from triptych.train.workers import InProcess, Workers
 
 NUM_SAMPLES, NUM_STEPS = 10, 6
 ORDER = Order(NUM_SAMPLES, 4, seed=3)

@@ -3,7 +3,8 @@
 Results go to stdout, progress and errors to stderr. This package imports nothing heavy, so that
 `triptych --help` is quick; a verb imports what it needs when it runs.
 
-Exit codes: 0 done, 1 the request could not be carried out, 2 the request is wrong, 130 stopped.
+Exit codes: 0 done, 1 the request could not be carried out, 2 the request is wrong, 130 or 143
+stopped by a signal.
 """
 
 import os

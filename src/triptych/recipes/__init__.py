@@ -7,6 +7,8 @@ from triptych.config import override
 from triptych.errors import CheckpointError, UnknownNameError
 from triptych.recipes import flickr8k, mini, shapes
 from triptych.recipes.recipe import Recipe
+from triptych.train.checkpoints import has_checkpoint, refuse_to_replace
+from triptych.train.locking import locked
 
 RECIPES: Mapping[str, Recipe] = {
     "flickr8k": Recipe(
@@ -52,12 +54,19 @@ def run_recipe(
         UnknownNameError: there is no such recipe.
         ConfigError: a change names no setting or does not fit it.
         CheckpointError: there is nothing to resume from.
+        UsageError: the folder holds a run, which is not to be resumed.
+        TrainingError: another run is at work in the folder.
     """
     recipe = find_recipe(name)
     settings = override(recipe.default, assignments)
-    if resume and not any(folder.glob("**/checkpoints/step-*")):
+    stages = {path.parent.parent for path in folder.glob("**/checkpoints/step-*")}
+    if resume and not any(map(has_checkpoint, stages)):
         raise CheckpointError(f"{folder} holds no checkpoint to go on from; start without --resume")
-    return recipe.run(settings, data, folder, resume)
+    with locked(folder):
+        if not resume:
+            for stage in sorted(stages):
+                refuse_to_replace(stage)
+        return recipe.run(settings, data, folder, resume)
 
 
 __all__ = ["RECIPES", "Recipe", "find_recipe", "run_recipe"]

@@ -189,11 +189,12 @@ def _step(run: _Run, maker: Maker, progress: Progress, stop: StopRequest) -> _Le
     set_rates(optimizer, rate_factor(step, run.num_steps, config))
     set_training(model, config.learning_rates)
     torch.manual_seed(run.order.dropout_seed(step))
-    with stop.breakable(GRACE_S), _precision(model, config):
+    with stop.breakable(GRACE_S):
         made = maker.take(step)
-        samples, noticed = _rewritten(run, [each.sample for each in made], step)
-        batches = into_batches(samples, run.processor, config.batch_size)
-        outcome = gradients(model, batches, config, step)
+        with _precision(model, config):
+            samples, noticed = _rewritten(run, [each.sample for each in made], step)
+            batches = into_batches(samples, run.processor, config.batch_size)
+            outcome = gradients(model, batches, config, step)
     if not outcome.fault:
         optimizer.step()
         run.average.update(step)

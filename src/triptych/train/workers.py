@@ -7,59 +7,45 @@
 
 Which samples those are is decided by the order, not by who makes them or when, so a run with
 workers has exactly the samples of one without. `prefetch_steps` bounds what is made ahead.
-
-Workers are forked on Linux, where nothing has to be sent to them and their start costs nothing.
-Forking beside the threads of torch is safe under two conditions, which `_settle` sees to: a worker
-computes on one thread (OpenMP's other threads do not exist in it and would be waited for without
-end), and it never touches an accelerator. Elsewhere they are spawned, and the source is pickled.
 """
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
-import signal
-import sys
 import threading
 import time
-import traceback
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Pipe
 from multiprocessing.process import BaseProcess
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
-import torch
-
-from triptych.errors import ConfigError, TrainingError
+from triptych.errors import TrainingError
 from triptych.train.config import TrainConfig
-from triptych.train.crossing import can_cross, receive, send
+from triptych.train.crossing import receive
 from triptych.train.order import Order
-from triptych.train.signals import held_back
 from triptych.train.source import Made, SampleSource, make
+from triptych.train.worker_process import (
+    START,
+    Failed,
+    Start,
+    WorkerTraceback,
+    cause_of_death,
+    start_process,
+    work,
+)
 
-Start: TypeAlias = Literal["fork", "spawn"]
 Key: TypeAlias = tuple[int, int]
 """A step (0, 1, ...), and the position of a sample in it."""
-
-START: Start = "fork" if sys.platform == "linux" else "spawn"
 
 POLL_S = 0.1
 """Time between two looks at workers that are being waited for."""
 
-PARENT_DIES = 1
-"""PR_SET_PDEATHSIG of Linux: which signal to get when the parent is gone."""
-
 
 class WorkerLostError(TrainingError):
     """A worker process died or hung, and so did the one that took its place."""
-
-
-class WorkerTraceback(Exception):
-    """Where in a worker an error was raised; stands as its cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +58,6 @@ class InProcess:
     def take(self, step: int) -> Sequence[Made]:
         """The samples of a step (0, 1, ...)."""
         return [make(self.source, self.order, step, index) for index in self.order.indexes(step)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """A sample that could not be made."""
-
-    error: Exception
-    trace: str
 
 
 class Workers:
@@ -134,11 +112,11 @@ class Workers:
         """
         self._ask_until(step)
         keys = [(step, position) for position in range(len(self.order.indexes(step)))]
-        while not self.store.wait_for(keys):
+        while not self._wait_for(keys):
             self._replace_lost()
         taken = self.store.pop(keys)
         for each in taken:
-            if isinstance(each, _Failed):
+            if isinstance(each, Failed):
                 raise each.error from WorkerTraceback(f"\n{each.trace}")
         return [each for each in taken if isinstance(each, Made)]
 
@@ -151,6 +129,15 @@ class Workers:
                 turn = (number - first) % len(self._workers)
                 worker.ask(each, range(turn, len(self.order.indexes(each)), len(self._workers)))
             self._asked = each
+
+    def _wait_for(self, keys: Sequence[Key]) -> bool:
+        began = time.monotonic()
+        is_there = self.store.wait_for(keys)
+        if time.monotonic() - began > 10 * POLL_S:
+            # This process was suspended or had no share of the machine, and so had its workers.
+            for worker in self._workers:
+                worker.waiting_since = time.monotonic()
+        return is_there
 
     def _replace_lost(self) -> None:
         for number, worker in enumerate(self._workers):
@@ -199,9 +186,9 @@ class _Store:
 
     def __init__(self) -> None:
         self.ready = threading.Condition()
-        self._made: dict[Key, Made | _Failed] = {}
+        self._made: dict[Key, Made | Failed] = {}
 
-    def put(self, key: Key, made: Made | _Failed) -> None:
+    def put(self, key: Key, made: Made | Failed) -> None:
         with self.ready:
             self._made[key] = made
             self.ready.notify_all()
@@ -211,7 +198,7 @@ class _Store:
         with self.ready:
             return self.ready.wait_for(lambda: all(key in self._made for key in keys), POLL_S)
 
-    def pop(self, keys: Sequence[Key]) -> list[Made | _Failed]:
+    def pop(self, keys: Sequence[Key]) -> list[Made | Failed]:
         with self.ready:
             return [self._made.pop(key) for key in keys]
 
@@ -228,12 +215,12 @@ class _Worker:
         their_tasks, self.tasks = Pipe(duplex=False)
         self.results, their_results = Pipe(duplex=False)
         self.process: BaseProcess = context.Process(
-            target=_work,
+            target=work,
             args=(source, order, their_tasks, their_results, os.getpid(), self.tasks, self.results),
             name=f"samples {number + 1}",
             daemon=True,
         )
-        _start_process(self.process)
+        start_process(self.process)
         their_tasks.close()
         their_results.close()
         self.outstanding: deque[Key] = deque()
@@ -265,7 +252,7 @@ class _Worker:
         step, position = making
         sample = f"sample {self.order.indexes(step)[position]} of step {step + 1}"
         if ended:
-            return f"died ({_cause(self.process.exitcode)}) while it made {sample}"
+            return f"died ({cause_of_death(self.process.exitcode)}) while it made {sample}"
         return f"has been making {sample} for more than {timeout_s:g} s"
 
     def unfinished(self) -> dict[int, list[int]]:
@@ -294,71 +281,3 @@ class _Worker:
                     self.outstanding.popleft()
                     self.waiting_since = time.monotonic()
                 self.store.put(key, made)
-
-
-def _start_process(process: BaseProcess) -> None:
-    """Start it, so that neither a signal nor a warning meant for its parent reaches it.
-
-    Raises:
-        ConfigError: it has to be spawned, and what it needs cannot be sent to it.
-    """
-    # Tokenizers would warn of the fork and then do what this asks of them.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    with held_back(), warnings.catch_warnings():
-        # Python 3.12 warns of every fork beside threads; see the beginning of this file.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            process.start()
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ConfigError(
-                f"the source of samples cannot be sent to workers ({error}); set num_workers=0"
-            ) from error
-
-
-def _cause(exit_code: int | None) -> str:
-    if exit_code is None or exit_code >= 0:
-        return f"exit code {exit_code}"
-    name = signal.Signals(-exit_code).name
-    return f"{name}, perhaps for want of memory" if name == "SIGKILL" else name
-
-
-def _work(
-    source: SampleSource,
-    order: Order,
-    tasks: "Connection[Any, Any]",
-    results: "Connection[Any, Any]",
-    parent: int,
-    *ends_of_parent: "Connection[Any, Any]",
-) -> None:
-    """What a worker does from its first moment to its last."""
-    for end in ends_of_parent:
-        end.close()
-    _settle(parent)
-    # Both end with an error when the parent is gone.
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            step, chosen = tasks.recv()
-            for position, index in chosen:
-                send(results, ((step, position), _made(source, order, step, index)))
-
-
-def _settle(parent: int) -> None:
-    """One thread, no signals of the terminal, and no life without a parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    torch.set_num_threads(1)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PARENT_DIES, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before that
-        os._exit(1)
-
-
-def _made(source: SampleSource, order: Order, step: int, index: int) -> Made | _Failed:
-    try:
-        return make(source, order, step, index)
-    except Exception as error:
-        trace = traceback.format_exc()
-        if not can_cross(error):
-            error = TrainingError(f"{type(error).__name__}: {error}")
-        return _Failed(error, trace)
