@@ -53,7 +53,7 @@ class Numbers:
             token_ids=[index],
             labels=[index],
             branches=[0],
-            position_ids=torch.rand(1, 2, generator=generator),
+            position_ids=torch.randint(2**30, (1, 2), generator=generator),
             images=(),
             spans=(),
         )
@@ -277,9 +277,9 @@ def test_an_error_may_have_any_beginning() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("num_workers", -1), ("prefetch_steps", 0), ("worker_timeout_s", 0), ("max_bad_steps", 0)],
+    [("num_workers", -1), ("prefetch_steps", 0), ("worker_timeout_s", 0.0), ("max_bad_steps", 0)],
 )
-def test_settings_that_make_no_sense_are_refused(field: str, value: int) -> None:
+def test_settings_that_make_no_sense_are_refused(field: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"{field} must be"):
         TrainConfig(
             learning_rates=PanelRates(language=1.0), epochs=1, batch_size=1, **{field: value}
