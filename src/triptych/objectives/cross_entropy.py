@@ -27,7 +27,7 @@ from torch.utils import checkpoint as checkpoints
 from triptych.errors import TrainingError
 from triptych.language import OutputTable
 
-CHUNK_BYTES = 64 << 20
+CHUNK_BYTES = 128 << 20
 """Most that the logits of one chunk take, in bytes."""
 
 _RECOMPUTED = cast(
