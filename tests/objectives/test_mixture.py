@@ -155,7 +155,7 @@ def test_blip_2s_first_stage_learns_all_three():
     generator = torch.Generator().manual_seed(0)
     frozen = [each.clone() for each in model.vision.parameters()]
     history = []
-    for _ in range(75):
+    for _ in range(150):
         optimizer.zero_grad()
         mixed = mixed_pair_loss(
             model, inputs, PairObjectives(label_smoothing=0.0), count_pairs(inputs), generator
