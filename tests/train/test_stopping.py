@@ -1,7 +1,9 @@
 """Asked to stop at any moment, a run leaves a whole checkpoint, soon, and goes on exactly."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -9,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.train.sittings import train
+from tests.train.tiny_run import CONFIG
 
+from triptych.fusion.vlm import VLM
+from triptych.train import Interrupted
+from triptych.train.record import read_record
 from triptych.train.signals import BrokenOff, StopRequest, stop_requests
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +86,30 @@ def test_a_second_signal_stops_at_once_and_harms_nothing(
     assert outcome["checkpoints"] == ["step-00000004", "step-00000005"]
     assert "stopped after" not in outcome["said"]
     assert outcome["differences"] == []
+
+
+def test_a_validation_that_is_made_up_for_is_recorded_once(tmp_path: Path) -> None:
+    calls = [0]
+
+    def validate(model: VLM) -> dict[str, float]:
+        calls[0] += 1
+        if calls[0] == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return {"val_loss": float(calls[0])}
+
+    def die(index: int) -> None:
+        if calls[0] == 3:
+            raise RuntimeError("right after the validation, before another checkpoint")
+
+    with pytest.raises(Interrupted, match="after step 10 of 12") as stopped:
+        train(tmp_path, CONFIG, validate=validate)
+    assert stopped.value.exit_code == TERM
+    for on_sample in (die, lambda index: None):
+        with contextlib.suppress(RuntimeError):
+            train(tmp_path, CONFIG, validate=validate, on_sample=on_sample)
+    lines = read_record(tmp_path / "record.jsonl")
+    assert [line["step"] for line in lines] == [*range(1, 13)]
+    assert [line["step"] for line in lines if "val_loss" in line] == [5, 10, 12]
 
 
 def test_a_request_from_before_is_not_forgotten() -> None:

@@ -32,7 +32,9 @@ class Keeper:
         self.average = average
         self.optimizer = optimizer
         self.progress = progress
-        self.record = Record(folder / RECORD, resume_step=progress.step)
+        # The line of a step whose validation is owed will be written (again).
+        num_lines = progress.step - (progress.unvalidated is not None)
+        self.record = Record(folder / RECORD, resume_step=num_lines)
         self.ledger = Record(folder / LEDGER, resume_step=progress.step)
         self._saved = progress.step if progress.step in checkpoints.steps() else -1
         """Step of the last checkpoint."""

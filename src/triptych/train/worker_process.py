@@ -9,6 +9,7 @@ alone, as sources must. Elsewhere workers are spawned, and the source is pickled
 import contextlib
 import ctypes
 import os
+import pickle
 import signal
 import sys
 import traceback
@@ -59,7 +60,7 @@ def start_process(process: BaseProcess) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             process.start()
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError, pickle.PickleError) as error:
             raise ConfigError(
                 f"the source of samples cannot be sent to workers ({error}); set num_workers=0"
             ) from error
