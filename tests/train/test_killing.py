@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_killed_at_random_moments_a_run_ends_with_exactly_its_numbers() -> None:
-    command = [sys.executable, "-m", "tests.train.killing", "--kills", "8"]
+    command = [sys.executable, "-m", "tests.train.killing", "--kills", "6"]
     killed = subprocess.run(
         [*command, "--signals", "KILL", "KILL", "TERM"],
         cwd=ROOT,
@@ -22,6 +22,6 @@ def test_killed_at_random_moments_a_run_ends_with_exactly_its_numbers() -> None:
     )
     assert killed.returncode == 0, killed.stdout + killed.stderr[-2000:]
     report = json.loads(killed.stdout)
-    assert report["kills"] >= 8
+    assert report["kills"] >= 6
     assert report["runs"] >= 1
     assert report["failures"] == []
