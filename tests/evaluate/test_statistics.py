@@ -32,6 +32,13 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     assert 0.93 < held / trials < 0.97
 
 
+def test_the_mean_lies_within_its_interval() -> None:
+    for count in range(1, 200):
+        for scores in ([0.0] * count, [1.0] * count, [0.0] * count + [1.0]):
+            interval = mean_interval(scores)
+            assert 0 <= interval.low <= interval.mean <= interval.high <= 1
+
+
 def test_no_score_has_no_interval() -> None:
     with pytest.raises(DataError, match="at least one"):
         mean_interval([])

@@ -42,4 +42,6 @@ def mean_interval(scores: Sequence[float]) -> Interval:
     shrink = 1 + Z_95**2 / effective
     centre = (mean + Z_95**2 / (2 * effective)) / shrink
     reach = Z_95 / shrink * math.sqrt(coin / effective + Z_95**2 / (4 * effective**2))
-    return Interval(mean, max(0.0, centre - reach), min(1.0, centre + reach))
+    # The mean lies within, which rounding would deny where all scores are 0 or all are 1.
+    low, high = max(0.0, centre - reach), min(1.0, centre + reach)
+    return Interval(mean, min(low, mean), max(high, mean))
