@@ -38,6 +38,9 @@ _WORDS = (
 # How text is divided before merges; no token reaches over a boundary. Nearly Qwen2's division,
 # which is GPT-2's with digits one by one and line ends apart.
 
+MAX_KNOWN_LENGTH, MAX_KNOWN_TEXTS = 64, 4096
+"""Characters of a text whose tokens are remembered at most, and how many of them are."""
+
 Before: TypeAlias = Literal["nothing", "special", "text"]
 """What stands in front of a text: nothing, a special token, or text it was cut from."""
 
@@ -285,6 +288,7 @@ class Tokenizer:
         model = settings["model"]
         unknown = {model.get("unk_id"), self.inner.token_to_id(model.get("unk_token") or "")}
         self._forbidden = set(self._specials.values()) - unknown
+        self._known: dict[str, tuple[int, ...]] = {}
 
     def _make_encoder(self, settings: dict[str, Any]) -> tokenizers.Tokenizer:
         """A tokenizer that recognises no control token in text."""
@@ -302,6 +306,16 @@ class Tokenizer:
         return encoder
 
     def _encode_plainly(self, text: str) -> list[int]:
+        # A template writes the same few words around everything that is said.
+        known = self._known.get(text)
+        if known is not None:
+            return list(known)
+        token_ids = self._encode_anew(text)
+        if len(text) <= MAX_KNOWN_LENGTH and len(self._known) < MAX_KNOWN_TEXTS:
+            self._known[text] = tuple(token_ids)
+        return token_ids
+
+    def _encode_anew(self, text: str) -> list[int]:
         try:
             encoding = self._encoder.encode(text, add_special_tokens=False)
         except TypeError as error:

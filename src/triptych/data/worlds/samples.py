@@ -14,7 +14,7 @@ import torch
 from triptych.data.worlds.marks import CellContent, Mark, cell_contents
 from triptych.data.worlds.question import AnswerPart, BoxPart, Question
 from triptych.data.worlds.wording import Split
-from triptych.data.worlds.world import Drawing, SampleId, World, WorldSample, draw_from, facts_of
+from triptych.data.worlds.world import Drawing, SampleId, World, WorldSample, draw_facts, facts_of
 from triptych.errors import ConfigError, DataError
 from triptych.inputs import IGNORED, ImageSpan, VisualLabels
 from triptych.media import Clip
@@ -88,14 +88,15 @@ class WorldSamples:
     def sample(self, index: int, generator: torch.Generator) -> Sample:
         """One picture with up to `max_questions` of its questions."""
         sample_id = self.sample_id(index)
-        drawn = draw_from(self.worlds[sample_id.world], sample_id)
+        world = self.worlds[sample_id.world]
+        facts = facts_of(world, sample_id)
+        drawn = draw_facts(world, sample_id, facts)
         rng = Random(int(torch.randint(2**62, (), generator=generator)))
         questions = [q for q in drawn.questions if not self.kinds or q.kind in self.kinds]
         rng.shuffle(questions)
         sample = encode_questions(self.processor, drawn, questions[: self.max_questions])
         if self.describes:
-            world = self.worlds[sample_id.world]
-            marks = world.marks(facts_of(world, sample_id))
+            marks = world.marks(facts)
             labels = describe_visuals(self.processor, drawn.drawing, marks, sample.spans)
             sample = replace(sample, visual_labels=labels)
         return weighed_by_length(sample)
@@ -150,21 +151,36 @@ def describe_visuals(
 def _visual_labels(
     tokenizer: Tokenizer, contents: Sequence[CellContent], num_tokens: int
 ) -> VisualLabels:
+    nothing = tokenizer.special(NOTHING)
     words = torch.full((num_tokens, 1 + MAX_LETTERS, 4), IGNORED)
     weights = torch.zeros(num_tokens, 1 + MAX_LETTERS)
     edges = torch.full((num_tokens, 4), float("nan"))
-    nothing = tokenizer.special(NOTHING)
-    for index, content in enumerate(contents):
-        told = [tokenizer.encode(f" {word}")[0] for word in content.words] or [nothing]
-        words[index, 0, : len(told)] = torch.tensor(told)
-        weights[index, 0] = 1.0 if content.words else NOTHING_WEIGHT
-        letters = [tokenizer.encode(letter)[0] for letter in content.letters[:MAX_LETTERS]]
-        slots = [*letters, nothing][:MAX_LETTERS]
-        words[index, 1 : 1 + len(slots), 0] = torch.tensor(slots)
-        weights[index, 1 : 1 + len(slots)] = 1.0 if letters else NOTHING_WEIGHT
-        if content.edges is not None:
-            edges[index] = torch.tensor(content.edges)
+    if contents:
+        # Lists first: writing numbers into a tensor one by one takes far longer.
+        said = [_said_of_cell(tokenizer, content, nothing) for content in contents]
+        words[: len(contents)] = torch.tensor([own for own, _ in said])
+        weights[: len(contents)] = torch.tensor([own for _, own in said])
+        unknown = (float("nan"),) * 4
+        edges[: len(contents)] = torch.tensor([c.edges or unknown for c in contents])
     return VisualLabels(words=words, weights=weights, edges=edges)
+
+
+def _said_of_cell(
+    tokenizer: Tokenizer, content: CellContent, nothing: int
+) -> tuple[list[list[int]], list[float]]:
+    """Token ids of every slot of a cell, and how much each slot counts."""
+    told = [_first_token(tokenizer, f" {word}") for word in content.words] or [nothing]
+    letters = [_first_token(tokenizer, letter) for letter in content.letters[:MAX_LETTERS]]
+    slots = [told, *([letter] for letter in [*letters, nothing][:MAX_LETTERS])]
+    counts = [1.0 if content.words else NOTHING_WEIGHT]
+    counts += [1.0 if letters else NOTHING_WEIGHT] * (len(slots) - 1)
+    empty = 1 + MAX_LETTERS - len(slots)
+    ids = [slot + [IGNORED] * (4 - len(slot)) for slot in slots] + [[IGNORED] * 4] * empty
+    return ids, counts + [0.0] * empty
+
+
+def _first_token(tokenizer: Tokenizer, text: str) -> int:
+    return tokenizer.encode(text)[0]
 
 
 NOTHING = "<|vision_pad|>"

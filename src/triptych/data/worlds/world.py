@@ -151,7 +151,11 @@ class SampleId:
 
 def draw_from(world: World, sample_id: SampleId) -> WorldSample:
     """Draw one sample of a world."""
-    facts = facts_of(world, sample_id)
+    return draw_facts(world, sample_id, facts_of(world, sample_id))
+
+
+def draw_facts(world: World, sample_id: SampleId, facts: Any) -> WorldSample:
+    """Draw one sample whose facts (see `facts_of`) are known already."""
     return WorldSample(
         sample_id=str(sample_id),
         drawing=world.render(facts),
