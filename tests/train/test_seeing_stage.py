@@ -8,10 +8,15 @@ import pytest
 import torch
 from tests.train.tiny_run import CONFIG, TinyRun, tiny_run
 
-from triptych.errors import ConfigError
+from triptych.config import from_dict, to_dict
+from triptych.errors import ConfigError, TrainingError
 from triptych.inputs import VisualLabels
+from triptych.objectives.mixture import Objectives
 from triptych.processor import Sample
+from triptych.train import TrainConfig
 from triptych.train.record import read_record
+
+SEEING = Objectives(answering=0.0, seeing=1.0)
 
 
 class Described:
@@ -45,7 +50,7 @@ def described() -> TinyRun:
 def test_seeing_alone_moves_no_block_of_language(tmp_path: Path) -> None:
     run = described()
     before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
-    run.fit(tmp_path, replace(CONFIG, answering=0.0, seeing=1.0, epochs=12))
+    run.fit(tmp_path, replace(CONFIG, objectives=SEEING, epochs=12))
     moved = {n for n, t in run.model.state_dict().items() if not torch.equal(t, before[n])}
     assert {n.split(".")[0] for n in moved} == {"vision", "connector", "language"}
     assert not {n for n in moved if n.startswith("language.blocks")}
@@ -56,7 +61,7 @@ def test_seeing_alone_moves_no_block_of_language(tmp_path: Path) -> None:
 
 def test_beside_answers_both_are_learned_and_told_apart(tmp_path: Path) -> None:
     run, plain = described(), tiny_run()
-    run.fit(tmp_path / "both", replace(CONFIG, seeing=1.0))
+    run.fit(tmp_path / "both", replace(CONFIG, objectives=replace(CONFIG.objectives, seeing=1.0)))
     plain.fit(tmp_path / "plain", CONFIG)
     both, alone = (read_record(tmp_path / name / "record.jsonl") for name in ("both", "plain"))
     assert both[0]["loss"] == alone[0]["loss"]
@@ -69,12 +74,23 @@ def test_accumulated_passes_share_the_loss_of_seeing(tmp_path: Path) -> None:
     seen: list[float] = []
     for name, sizes in (("small", (1, 4)), ("large", (4, 1))):
         run = described()
-        config = replace(CONFIG, answering=0.0, seeing=1.0, epochs=1)
+        config = replace(CONFIG, objectives=SEEING, epochs=1)
         run.fit(tmp_path / name, replace(config, batch_size=sizes[0], accumulate=sizes[1]))
         seen.append(read_record(tmp_path / name / "record.jsonl")[0]["loss"])
     assert seen[0] == pytest.approx(seen[1], rel=1e-5)
 
 
+def test_a_step_whose_pictures_nobody_described_has_nothing_to_learn(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="step 1 has nothing to learn from seeing; train on"):
+        tiny_run().fit(tmp_path, replace(CONFIG, objectives=SEEING))
+
+
+def test_settings_of_before_objectives_are_refused_in_a_sentence() -> None:
+    old = to_dict(CONFIG) | {"seeing": 1.0}
+    with pytest.raises(ConfigError, match="TrainConfig has no key 'seeing'"):
+        from_dict(TrainConfig, old)
+
+
 def test_a_stage_without_any_objective_is_refused() -> None:
     with pytest.raises(ConfigError, match="nothing would be learned"):
-        replace(CONFIG, answering=0.0)
+        Objectives(answering=0.0)

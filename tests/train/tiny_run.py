@@ -24,6 +24,7 @@ from triptych.fusion.vlm import VLM, VLMConfig
 from triptych.language import DecoderConfig
 from triptych.media import FixedResizeConfig
 from triptych.objectives.language_modelling import language_modelling
+from triptych.objectives.mixture import Objectives
 from triptych.processor import EncodedImage, Processor, ProcessorConfig, Sample
 from triptych.text import PLAIN_CAPTION, Tokenizer
 from triptych.train import PanelRates, TrainConfig, fit, flipped
@@ -40,7 +41,7 @@ CONFIG = TrainConfig(
     accumulate=2,
     warmup_steps=3,
     ema_decay=0.9,
-    label_smoothing=0.1,
+    objectives=Objectives(label_smoothing=0.1),
     validate_every=5,
     checkpoint_every=4,
     seed=7,

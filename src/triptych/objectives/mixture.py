@@ -38,6 +38,9 @@ from triptych.objectives.preferences import (
 )
 from triptych.objectives.seeing import SeenCounts, count_seen, seeing
 
+ANSWER_OBJECTIVES = ("answering", "seeing", "preferring")
+PAIR_OBJECTIVES = ("contrasting", "matching", "captioning")
+
 
 def _check(config: "Objectives | PairObjectives", names: tuple[str, ...]) -> None:
     weights = {name: getattr(config, name) for name in names}
@@ -72,7 +75,12 @@ class Objectives:
     """How two answers are compared."""
 
     def __post_init__(self) -> None:
-        _check(self, ("answering", "seeing", "preferring"))
+        _check(self, ANSWER_OBJECTIVES)
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The objectives that count."""
+        return tuple(name for name in ANSWER_OBJECTIVES if getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +103,12 @@ class PairObjectives:
     """Token that begins a caption instead of its text's first; None keeps that."""
 
     def __post_init__(self) -> None:
-        _check(self, ("contrasting", "matching", "captioning"))
+        _check(self, PAIR_OBJECTIVES)
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The objectives that count."""
+        return tuple(name for name in PAIR_OBJECTIVES if getattr(self, name))
 
 
 COCA = PairObjectives(contrasting=1.0, matching=0.0, captioning=2.0, label_smoothing=0.0)

@@ -75,7 +75,7 @@ def seeing(
 def count_seen(labels: Sequence[VisualLabels]) -> SeenCounts:
     """What there is to be said of some pictures."""
     return SeenCounts(
-        sum(float(each.weights.sum()) for each in labels),
+        sum((float(each.weights.sum()) for each in labels), 0.0),
         sum(int((~each.edges[:, 0].isnan()).sum()) for each in labels),
     )
 

@@ -28,6 +28,7 @@ from triptych.fusion.vlm import VLMConfig
 from triptych.generate import GenerationOptions
 from triptych.language import DecoderConfig, RotaryConfig
 from triptych.media import FixedResizeConfig, open_image
+from triptych.objectives.mixture import Objectives
 from triptych.processor import EncodedImage, ProcessorConfig
 from triptych.recipes.captioning import (
     CaptionData,
@@ -60,7 +61,7 @@ class Flickr8kRecipe:
         epochs=10,
         batch_size=16,
         warmup_steps=150,
-        label_smoothing=0.1,
+        objectives=Objectives(label_smoothing=0.1),
         ema_decay=0.998,
     )
     """First stage: the likelihood of people's captions."""

@@ -38,6 +38,7 @@ from triptych.errors import UsageError
 from triptych.evaluate.worlds import evaluate_model, find_rows
 from triptych.fusion.vlm import VLM
 from triptych.objectives.language_modelling import language_modelling
+from triptych.objectives.mixture import Objectives
 from triptych.objectives.seeing import seeing
 from triptych.processor import Processor, Sample
 from triptych.recipes.captioning import fresh_model
@@ -83,8 +84,7 @@ class MiniRecipe:
 
     see: TrainConfig = TrainConfig(
         learning_rates=PanelRates(vision=1e-3, connector=1e-3, language=1e-3),
-        answering=0.0,
-        seeing=1.0,
+        objectives=Objectives(answering=0.0, seeing=1.0),
         epochs=1,
         batch_size=16,
         max_steps=1500,
@@ -105,7 +105,7 @@ class MiniRecipe:
     """Pictures of the first stage at most; 0 leaves it out."""
     first: TrainConfig = TrainConfig(
         learning_rates=PanelRates(vision=7e-4, connector=7e-4, language=7e-4),
-        seeing=0.5,
+        objectives=Objectives(seeing=0.5),
         epochs=1,
         batch_size=16,
         max_steps=500,
@@ -125,7 +125,7 @@ class MiniRecipe:
     """Questions asked about one of them."""
     train: TrainConfig = TrainConfig(
         learning_rates=PanelRates(vision=7e-4, connector=7e-4, language=7e-4),
-        seeing=0.3,
+        objectives=Objectives(seeing=0.3),
         epochs=1,
         batch_size=8,
         accumulate=4,
@@ -178,7 +178,7 @@ def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> di
         shares,
         recipe.num_samples,
         max_questions=recipe.max_questions,
-        describes=recipe.train.seeing > 0,
+        describes=recipe.train.objectives.seeing > 0,
     )
     dev = {name: _dev_samples(processor, name, recipe.num_dev) for name in shares}
     progress = fit(
@@ -248,7 +248,7 @@ def look_first(recipe: MiniRecipe, loaded: LoadedModel, folder: Path, *, resume:
             count,
             split=split,
             max_questions=recipe.max_first_questions,
-            describes=recipe.first.seeing > 0,
+            describes=recipe.first.objectives.seeing > 0,
         )
 
     dev = {"few": _first_samples(samples(2 * recipe.num_dev, "dev"))}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from triptych.errors import ConfigError
+from triptych.objectives.mixture import Objectives
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,15 +74,8 @@ class TrainConfig:
     clip_norm: float = 1.0
     """Largest gradient norm; larger gradients are scaled down."""
 
-    label_smoothing: float = 0.0
-    """Share of probability spread evenly over the vocabulary in the target."""
-
-    answering: float = 1.0
-    """Weight of the loss on answers; 0 leaves out the answers and the blocks of language."""
-
-    seeing: float = 0.0
-    """Weight of the loss of saying what each visual token shows, for samples that know it (see
-    `triptych.objectives.seeing`)."""
+    objectives: Objectives = Objectives()
+    """What is learned, and how much each of it counts."""
 
     ema_decay: float = 0.0
     """Decay of the moving average of the weights that is validated and saved; 0 means none."""
@@ -115,14 +109,10 @@ class TrainConfig:
         for name in positive:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("max_steps", "decay_steps", "answering", "seeing", "num_workers"):
+        for name in ("max_steps", "decay_steps", "num_workers"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
-        if self.answering == self.seeing == 0:
-            raise ConfigError("answering and seeing are both 0, so nothing would be learned")
         if self.worker_timeout_s <= 0:
             raise ConfigError(f"worker_timeout_s must be above 0, got {self.worker_timeout_s}")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
-        if not 0 <= self.label_smoothing < 1:
-            raise ConfigError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")

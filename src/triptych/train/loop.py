@@ -4,12 +4,13 @@
                                                           |
                               now and then: validate, checkpoint
 
-The loss of a step is the mean over all its supervised tokens, however they are spread over forward
-passes. A run that is killed at any moment goes on from its last checkpoint as if nothing had
-happened: order, augmentation and dropout are functions of the step, everything else is in the
-checkpoint.
+The loss of a step is the mean over all its supervised tokens (or whatever else is learned),
+however they are spread over forward passes. A run that is killed at any moment goes on from its
+last checkpoint as if nothing had happened: order, augmentation and dropout are functions of the
+step, everything else is in the checkpoint.
 """
 
+import copy
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -143,6 +144,8 @@ class _Run:
     order: Order
     optimizer: torch.optim.Optimizer
     average: WeightAverage
+    reference: VLM | None
+    """The model as it was before, where preferences are learned."""
 
     @classmethod
     def prepare(
@@ -155,12 +158,16 @@ class _Run:
         rewrite: Rewrite | None,
     ) -> "_Run":
         """Freeze what does not move, and make what moves the rest."""
+        # Before the weights of a checkpoint are read: what is started from, not gone on from.
+        reference = _frozen_copy(model) if config.objectives.preferring else None
         samples_per_step = config.batch_size * config.accumulate
         order = Order(len(source), samples_per_step, config.seed, source.lengths())
         freeze(model, config.learning_rates)
         optimizer = build_optimizer(model, config)
         average = WeightAverage(model, config.ema_decay)
-        return cls(model, processor, config, validate, rewrite, order, optimizer, average)
+        return cls(
+            model, processor, config, validate, rewrite, order, optimizer, average, reference
+        )
 
     @property
     def num_steps(self) -> int:
@@ -193,8 +200,8 @@ def _step(run: _Run, maker: Maker, progress: Progress, stop: StopRequest) -> _Le
         made = maker.take(step)
         with _precision(model, config):
             samples, noticed = _rewritten(run, [each.sample for each in made], step)
-            batches = into_batches(samples, run.processor, config.batch_size)
-            outcome = gradients(model, batches, config, step)
+            batches = into_batches(samples, run.processor, config)
+            outcome = gradients(model, batches, config, step, run.reference)
     if not outcome.fault:
         optimizer.step()
         run.average.update(step)
@@ -233,6 +240,10 @@ def _validate(run: _Run, progress: Progress, stop: StopRequest) -> dict[str, flo
     if loss < best:
         progress.best_score, progress.best_step = loss, progress.step
     return scores
+
+
+def _frozen_copy(model: VLM) -> VLM:
+    return copy.deepcopy(model).requires_grad_(False).eval()
 
 
 def _due(step: int, every: int, num_steps: int) -> bool:
