@@ -1,6 +1,6 @@
 """Kill runs at random moments, go on, and compare with a run that nobody disturbed.
 
-    python -m tests.train.killing --kills 100 [--signals KILL TERM INT] [--seed 0]
+    python -m tests.train.killing --kills 100 [--signals KILL TERM INT] [--seed 0] [--packed]
 
 A run is killed again and again until it gets to its end; then the next one begins. Every sitting
 must end as it was made to or of itself, no worker may outlive it, and every finished run must equal
@@ -21,10 +21,15 @@ from pathlib import Path
 
 import torch
 from tests.train.sittings import WITH_WORKERS, begin, end_of, find_differences, is_group_gone, train
-from tests.train.tiny_run import TinyRun, tiny_run
+from tests.train.tiny_run import tiny_run
+
+from triptych.train import TrainConfig
 
 CONFIG = replace(WITH_WORKERS, epochs=6)
 """18 steps of some milliseconds."""
+
+PACKED = replace(CONFIG, pack_tokens=96)
+"""The same with about three samples in a row."""
 
 
 @dataclass(slots=True)
@@ -40,22 +45,34 @@ class Report:
     seconds: float = 0.0
 
 
-def kill_runs(folder: Path, num_kills: int, signals: Sequence[str], seed: int) -> Report:
+def kill_runs(
+    folder: Path,
+    num_kills: int,
+    signals: Sequence[str],
+    seed: int,
+    config: TrainConfig = CONFIG,
+) -> Report:
     """Disturb runs until `num_kills` have met one."""
     report, rng, started = Report(), random.Random(seed), time.monotonic()
     fresh, log = tiny_run(), folder / "log"
+
+    def sit(run: Path) -> int:
+        return begin(lambda: train(run, config, run=fresh), log)
+
     # Here, so that what torch imports on its first step is there for all that are forked.
-    train(folder / "whole", CONFIG)
+    train(folder / "whole", config)
     begun = time.monotonic()
-    assert end_of(begin(lambda: train(folder / "forked", CONFIG, run=fresh), log)) == 0
+    assert end_of(sit(folder / "forked")) == 0
     length_s = time.monotonic() - begun
     report.failures += find_differences(folder / "forked", folder / "whole")
     while report.kills < num_kills and not report.failures:
         run = folder / f"run-{report.runs}"
-        while not _sit(
-            fresh, run, log, rng.uniform(0, 0.6 * length_s), rng.choice(signals), report
-        ):
-            pass
+        is_over = False
+        while not is_over:
+            pid = sit(run)
+            # Some die at birth, most on the way, and every few sittings one gets to its end.
+            time.sleep(rng.uniform(0, 0.6 * length_s))
+            is_over = _disturb(pid, run, log, rng.choice(signals), report)
         if not report.failures:
             report.failures += find_differences(run, folder / "whole")
         report.runs += 1
@@ -64,11 +81,8 @@ def kill_runs(folder: Path, num_kills: int, signals: Sequence[str], seed: int) -
     return report
 
 
-def _sit(fresh: TinyRun, run: Path, log: Path, after_s: float, name: str, report: Report) -> bool:
-    """One sitting, that is disturbed after a while; whether the run is over."""
-    pid = begin(lambda: train(run, CONFIG, run=fresh), log)
-    # Some die at birth, most on the way, and every few sittings one gets to its end.
-    time.sleep(after_s)
+def _disturb(pid: int, run: Path, log: Path, name: str, report: Report) -> bool:
+    """Send a signal to a sitting; whether the run is over."""
     moment = _moment(run)
     os.kill(pid, signal.Signals[f"SIG{name}"])
     code = end_of(pid)
@@ -97,10 +111,12 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--signals", nargs="+", default=["KILL"], choices=("KILL", "TERM", "INT"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--packed", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        report = kill_runs(Path(folder), given.kills, given.signals, given.seed)
+        config = PACKED if given.packed else CONFIG
+        report = kill_runs(Path(folder), given.kills, given.signals, given.seed, config)
     print(json.dumps(asdict(report), indent=2))
     sys.exit(1 if report.failures else 0)
 

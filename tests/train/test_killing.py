@@ -6,11 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_killed_at_random_moments_a_run_ends_with_exactly_its_numbers() -> None:
-    command = [sys.executable, "-m", "tests.train.killing", "--kills", "6"]
+@pytest.mark.parametrize("packed", [[], ["--packed"]], ids=["one a row", "packed"])
+def test_killed_at_random_moments_a_run_ends_with_exactly_its_numbers(packed: list[str]) -> None:
+    command = [sys.executable, "-m", "tests.train.killing", "--kills", "6", *packed]
     killed = subprocess.run(
         [*command, "--signals", "KILL", "KILL", "TERM"],
         cwd=ROOT,

@@ -38,6 +38,11 @@ class TrainConfig:
     accumulate: int = 1
     """Forward passes of one step; the loss is normalised by the supervised tokens of all."""
 
+    pack_tokens: int = 0
+    """Longest row that several samples may share, none of which sees another; 0 for one sample a
+    row. With it the `batch_size * accumulate` samples of a step are laid into as few rows as they
+    need, and a row is a forward pass, so nothing is padding."""
+
     max_steps: int = 0
     """Stop after so many steps, before the epochs are over; 0 means never."""
 
@@ -109,7 +114,7 @@ class TrainConfig:
         for name in positive:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("max_steps", "decay_steps", "num_workers"):
+        for name in ("max_steps", "decay_steps", "num_workers", "pack_tokens"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
         if self.worker_timeout_s <= 0:

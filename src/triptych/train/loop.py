@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from triptych.architectures.architecture import Architecture
-from triptych.errors import TrainingError
+from triptych.errors import ConfigError, TrainingError
 from triptych.fusion.vlm import VLM
 from triptych.processor import Processor, Sample
 from triptych.train.average import WeightAverage
@@ -157,11 +157,14 @@ class _Run:
         validate: Validate,
         rewrite: Rewrite | None,
     ) -> "_Run":
-        """Freeze what does not move, and make what moves the rest."""
+        """Freeze what does not move, and make what moves the rest.
+
+        Raises:
+            ConfigError: nothing would be trained, or a sample does not fit into a row.
+        """
         # Before the weights of a checkpoint are read: what is started from, not gone on from.
         reference = _frozen_copy(model) if config.objectives.preferring else None
-        samples_per_step = config.batch_size * config.accumulate
-        order = Order(len(source), samples_per_step, config.seed, source.lengths())
+        order = _order(processor, source, config, is_rewritten=rewrite is not None)
         freeze(model, config.learning_rates)
         optimizer = build_optimizer(model, config)
         average = WeightAverage(model, config.ema_decay)
@@ -240,6 +243,23 @@ def _validate(run: _Run, progress: Progress, stop: StopRequest) -> dict[str, flo
     if loss < best:
         progress.best_score, progress.best_step = loss, progress.step
     return scores
+
+
+def _order(
+    processor: Processor, source: SampleSource, config: TrainConfig, *, is_rewritten: bool
+) -> Order:
+    """Which samples make up which step; of a packed run those of all lengths."""
+    samples_per_step, lengths = config.batch_size * config.accumulate, source.lengths()
+    if not config.pack_tokens:
+        return Order(len(source), samples_per_step, config.seed, lengths)
+    is_known = lengths is not None and not is_rewritten
+    longest = max(lengths) if is_known else processor.config.max_tokens
+    if longest > config.pack_tokens:
+        raise ConfigError(
+            f"pack_tokens is {config.pack_tokens}, but a sample {'has' if is_known else 'may have'}"
+            f" {longest} tokens; make rows at least as long as that"
+        )
+    return Order(len(source), samples_per_step, config.seed)
 
 
 def _frozen_copy(model: VLM) -> VLM:

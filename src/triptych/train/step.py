@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from triptych.data.packing import plan_rows
 from triptych.errors import TrainingError
 from triptych.fusion.vlm import VLM
 from triptych.inputs import ModelInputs
@@ -101,7 +102,16 @@ def _check(counts: Counts, objectives: Objectives, step: int) -> None:
 def into_batches(
     samples: Sequence[Sample], processor: Processor, config: TrainConfig
 ) -> list[ModelInputs]:
-    """The forward passes of a step."""
+    """The forward passes of a step.
+
+    Raises:
+        TokenError: a sample is longer than a row of `pack_tokens`.
+    """
+    if config.pack_tokens:
+        lengths = [len(sample.token_ids) for sample in samples]
+        rows = plan_rows(lengths, config.pack_tokens)
+        # One row a pass: two would be padded to the longer of them.
+        return [processor.pack([[samples[index] for index in row]]) for row in rows]
     # Samples of similar length share a forward pass, so that little of it is padding.
     ordered = sorted(samples, key=lambda sample: len(sample.token_ids))
     return [
