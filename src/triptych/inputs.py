@@ -114,5 +114,11 @@ class ModelInputs:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, Tensor):
-                moved[field.name] = value.to(device)
-        return replace(self, images=tuple(image.to(device) for image in self.images), **moved)
+                moved[field.name] = moved_to(value, device)
+        return replace(self, images=tuple(moved_to(each, device) for each in self.images), **moved)
+
+
+def moved_to(value: Tensor, device: torch.device | str) -> Tensor:
+    """The same numbers on another device; nobody waits for what that device is still doing."""
+    # Only on the way to an accelerator: the other way, they would be read before they are there.
+    return value.to(device, non_blocking=value.device.type == "cpu")

@@ -9,7 +9,7 @@ built part to the next in `VLMConfig.build` and is never written twice.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +35,7 @@ from triptych.shapes import (
     VisionFeatures,
 )
 from triptych.vision import Vision, VisionConfig, ViTConfig
+from triptych.vision.together import encode_stacks
 
 FusionConfig = SpliceConfig | GatedConfig
 Memory = GatedMemory | None
@@ -160,9 +161,9 @@ class VLM(nn.Module):
         """The same for pictures as `ModelInputs.images` holds them, and how each was cut."""
         encoded: list[Tensor] = [torch.empty(0)] * len(images)
         slices = [_slices(image) for image in images]
-        for indexes in _equal_shapes(slices):
-            stacked = torch.cat([slices[index] for index in indexes])
-            features = self._features(stacked, are_features)
+        groups = _equal_shapes(slices)
+        stacks = [torch.cat([slices[index] for index in indexes]) for indexes in groups]
+        for indexes, features in zip(groups, self._features(stacks, are_features), strict=True):
             tokens = self.connector(features)
             own = torch.split(tokens, [len(slices[index]) for index in indexes])
             for index, of_image in zip(indexes, own, strict=True):
@@ -180,11 +181,12 @@ class VLM(nn.Module):
             return self.connector.join(tokens, grid, tiles)
         return tokens.flatten(0, 1)
 
-    def _features(self, stacked: Tensor, are_features: bool) -> VisionFeatures:
-        if not are_features:
-            return self.vision(stacked)
-        cells = stacked.to(self.language.first_norm.dtype)
-        return VisionFeatures(cells, cells.new_zeros(len(cells), 0, cells.shape[-1]))
+    def _features(self, stacks: Sequence[Tensor], are_features: bool) -> Iterable[VisionFeatures]:
+        """Of pictures of one shape each; one after the other where nothing is gained together."""
+        if are_features:
+            cells = (stack.to(self.language.first_norm.dtype) for stack in stacks)
+            return (VisionFeatures(c, c.new_zeros(len(c), 0, c.shape[-1])) for c in cells)
+        return encode_stacks(self.vision, stacks)
 
 
 def _slices(image: Tensor) -> Tensor:

@@ -244,6 +244,10 @@ def attend(
         # less time on a CPU than SDPA's own grouping.
         query = query.reshape(len(query), num_kv_heads, -1, query.shape[3])
         is_grouped = False
+    if is_grouped and mask is not None and query.is_cuda:
+        # Of the kernels that take a mask there, none knows groups but the slowest.
+        key, value = (x.repeat_interleave(num_heads // num_kv_heads, 1) for x in (key, value))
+        is_grouped = False
     mixed = scaled_dot_product_attention(
         query,
         key,

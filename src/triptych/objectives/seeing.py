@@ -23,7 +23,7 @@ from torch import Tensor
 
 from triptych.errors import TrainingError
 from triptych.fusion.vlm import VLM
-from triptych.inputs import IGNORED, ModelInputs, VisualLabels
+from triptych.inputs import IGNORED, ModelInputs, VisualLabels, moved_to
 
 EDGE_WEIGHT = 0.05
 """Of a cell that an edge is off, beside a nat a word. Counted alike, edges drown the words: what
@@ -59,9 +59,10 @@ def seeing(
         TrainingError: there are not as many labels as visual tokens.
     """
     tokens = torch.cat(list(visual))
-    words = torch.cat([each.words for each in labels]).to(tokens.device)
-    weights = torch.cat([each.weights for each in labels]).to(tokens.device)
-    edges = torch.cat([each.edges for each in labels]).to(tokens.device)
+    # What is asked is chosen where the labels are made: an accelerator would have to be waited for.
+    words = torch.cat([each.words for each in labels])
+    weights = torch.cat([each.weights for each in labels])
+    edges = torch.cat([each.edges for each in labels])
     if len(tokens) != len(words):
         raise TrainingError(
             f"{len(words)} visual tokens are described but the pictures have {len(tokens)}; "
@@ -87,29 +88,30 @@ def num_described(inputs: ModelInputs) -> int:
 
 def _saying(model: VLM, tokens: Tensor, words: Tensor, weights: Tensor) -> Tensor:
     """Summed cross-entropy of the words of all slots, those of one slot sharing it evenly."""
-    total = tokens.new_zeros(())
+    device, total = tokens.device, tokens.new_zeros(())
     for slot in range(words.shape[1]):
-        is_asked = weights[:, slot] > 0
-        if not bool(is_asked.any()):
+        asked = weights[:, slot].nonzero()[:, 0]
+        if len(asked) == 0:
             continue
-        own, turned = words[is_asked, slot], tokens[is_asked]
+        own = moved_to(words[asked, slot], device)
+        turned = tokens[moved_to(asked, device)]
         if slot:
             turned = turned @ _rotation(tokens.shape[-1], slot).to(turned)
         log_p = model.language.head(turned[None])[0].float().log_softmax(dim=-1)
         is_word = own != IGNORED
         said = (log_p.gather(1, own.clamp(min=0)) * is_word).sum(dim=1)
-        total = total - (said / is_word.sum(dim=1)) @ weights[is_asked, slot]
+        total = total - (said / is_word.sum(dim=1)) @ moved_to(weights[asked, slot], device)
     return total
 
 
 def _outlining(tokens: Tensor, edges: Tensor) -> Tensor:
     """Summed distance between the edges that are said and those that are, in cells."""
-    is_known = ~edges[:, 0].isnan()
-    if not bool(is_known.any()):
+    known = (~edges[:, 0].isnan()).nonzero()[:, 0]
+    if len(known) == 0:
         return tokens.new_zeros(())
     directions = _rotation(tokens.shape[-1], 0)[:, :4].to(tokens.device)
-    said = tokens[is_known].float() @ directions * 2
-    return (said - edges[is_known]).abs().mean(dim=1).sum()
+    said = tokens[moved_to(known, tokens.device)].float() @ directions * 2
+    return (said - moved_to(edges[known], tokens.device)).abs().mean(dim=1).sum()
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,8 @@ left to AdamW, in the same optimizer.
 Muon: https://kellerjordan.github.io/posts/muon/    The factor: https://arxiv.org/abs/2502.16982
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -44,23 +45,41 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Update every parameter that has a gradient."""
         for group in self.param_groups:
-            update = self._momentum if group["is_matrix"] else self._adam
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
+            moving = [each for each in group["params"] if each.grad is not None]
+            updates = self._momentum(moving) if group["is_matrix"] else self._adam(moving, group)
+            for parameter, update in zip(moving, updates, strict=True):
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.sub_(update(parameter, parameter.grad, group), alpha=group["lr"])
+                parameter.sub_(update, alpha=group["lr"])
 
-    def _momentum(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
+    def _momentum(self, parameters: Sequence[Tensor]) -> list[Tensor]:
+        """Updates of matrices; those of one shape are made together, in a few large products."""
+        by_shape: dict[torch.Size, list[int]] = defaultdict(list)
+        for index, parameter in enumerate(parameters):
+            by_shape[parameter.shape].append(index)
+        updates = [torch.empty(0)] * len(parameters)
+        for shape, indexes in by_shape.items():
+            together = torch.stack([self._pushed(parameters[index]) for index in indexes])
+            scaled = orthogonal(together) * (UPDATE_RMS * max(shape) ** 0.5)
+            for index, update in zip(indexes, scaled, strict=True):
+                updates[index] = update
+        return updates
+
+    def _pushed(self, parameter: Tensor) -> Tensor:
+        """The gradient and the momentum that it gives another push, added up."""
+        assert parameter.grad is not None
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
         momentum: Tensor = state["momentum"]
-        momentum.mul_(MOMENTUM).add_(gradient)
-        update = orthogonal(gradient.add(momentum, alpha=MOMENTUM))
-        return update * (UPDATE_RMS * max(update.shape) ** 0.5)
+        momentum.mul_(MOMENTUM).add_(parameter.grad)
+        return parameter.grad.add(momentum, alpha=MOMENTUM)
 
-    def _adam(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
+    def _adam(self, parameters: Sequence[Tensor], group: dict[str, Any]) -> Iterator[Tensor]:
+        for parameter in parameters:
+            assert parameter.grad is not None
+            yield self._adam_update(parameter, parameter.grad, group)
+
+    def _adam_update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
         state = self.state[parameter]
         if not state:
             state["step"] = torch.zeros(())
@@ -75,16 +94,18 @@ class Muon(torch.optim.Optimizer):
         return mean / (1 - beta_1**step) / spread
 
 
-def orthogonal(matrix: Float[Tensor, "row col"], num_steps: int = 5) -> Float[Tensor, "row col"]:
-    """Nearly `U V^T` of the matrix's singular value decomposition `U S V^T`.
+def orthogonal(
+    matrices: Float[Tensor, "*matrix row col"], num_steps: int = 5
+) -> Float[Tensor, "*matrix row col"]:
+    """Nearly `U V^T` of the singular value decomposition `U S V^T` of each matrix.
 
     Singular values come out between about 0.7 and 1.2. Computed in bfloat16, which suffices.
     """
     a, b, c = NEWTON_SCHULZ
-    is_tall = matrix.shape[0] > matrix.shape[1]
-    x: Tensor = matrix.transpose(0, 1) if is_tall else matrix
-    x = (x / (x.square().sum().sqrt() + 1e-7)).to(torch.bfloat16)
+    is_tall = matrices.shape[-2] > matrices.shape[-1]
+    x: Tensor = matrices.mT if is_tall else matrices
+    x = (x / (x.square().sum(dim=(-2, -1), keepdim=True).sqrt() + 1e-7)).to(torch.bfloat16)
     for _ in range(num_steps):
-        square = torch.mm(x, x.transpose(0, 1))
-        x = a * x + torch.mm(b * square + c * torch.mm(square, square), x)
-    return (x.transpose(0, 1) if is_tall else x).to(matrix.dtype)
+        square = x @ x.mT
+        x = a * x + (b * square + c * (square @ square)) @ x
+    return (x.mT if is_tall else x).to(matrices.dtype)
