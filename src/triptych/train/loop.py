@@ -252,12 +252,13 @@ def _order(
     samples_per_step, lengths = config.batch_size * config.accumulate, source.lengths()
     if not config.pack_tokens:
         return Order(len(source), samples_per_step, config.seed, lengths)
-    is_known = lengths is not None and not is_rewritten
-    longest = max(lengths) if is_known else processor.config.max_tokens
+    known = None if is_rewritten else lengths
+    longest = processor.config.max_tokens if known is None else max(known)
     if longest > config.pack_tokens:
         raise ConfigError(
-            f"pack_tokens is {config.pack_tokens}, but a sample {'has' if is_known else 'may have'}"
-            f" {longest} tokens; make rows at least as long as that"
+            f"pack_tokens is {config.pack_tokens}, but a sample "
+            f"{'may have' if known is None else 'has'} {longest} tokens; make rows at least as "
+            "long as that"
         )
     return Order(len(source), samples_per_step, config.seed)
 
