@@ -189,7 +189,8 @@ class Workload:
         kind = "int8" if isinstance(model.embedding, Int8Table) else self.dtype
         head = model.embedding if model.lm_head is None else model.lm_head
         kind = self._kinds.get("language.lm_head", kind)
-        weights = held_bytes(head) + extra * self._itemsize
+        held = head.head_bytes if isinstance(head, Int8Table) else held_bytes(head)
+        weights = held + extra * self._itemsize
         common = {kind: 2 * language.common_tokens * language.dim}
         return Work(_sum(common, {self.dtype: 2 * extra}), weights)
 
