@@ -11,7 +11,8 @@ from tests.laws.debug_models import subject
 
 from triptych.config import from_dict, to_dict
 from triptych.data.filters import FilterConfig
-from triptych.data.mixture import DrawnWorld, Mixture, MixtureConfig, Share, shares_of
+from triptych.data.drawn import DrawnShapes, DrawnWorld
+from triptych.data.mixture import Mixture, MixtureConfig, Share, shares_of
 from triptych.data.sources import ChartQa, CocoCaptions
 from triptych.errors import ConfigError, DataError
 from triptych.processor import Sample
@@ -189,7 +190,7 @@ def test_what_a_mixture_cannot_be_is_refused():
         MixtureConfig(shares=(Share(source=source), Share(source=source, weight=1.0)))
     with pytest.raises(ConfigError, match=r"a weight must be above 0, got -1\.0"):
         Share(source=source, weight=-1.0)
-    with pytest.raises(ConfigError, match="knows no bounds of pixels and no rules"):
+    with pytest.raises(ConfigError, match="know no bounds of pixels and no rules"):
         Share(source=DrawnWorld(world="scenes", num_samples=5), max_pixels=100)
 
 
@@ -217,3 +218,29 @@ def test_what_a_worker_notices_finds_its_source(root: Path):
 
 
 STRICT = ChartQa(path="charts.json", images="png", tolerate=0.0)
+
+
+def test_a_model_that_writes_no_places_is_not_asked_for_any():
+    processor = subject("llava_1_5_debug").processor
+    assert processor.config.coordinates is None
+    source = DrawnWorld(world="screens", num_samples=6, max_questions=99).build(processor)
+    samples = [source.sample(n, torch.Generator().manual_seed(n)) for n in range(6)]
+    assert all(any(label >= 0 for label in sample.labels) for sample in samples)
+
+
+def test_drawn_shapes_are_the_same_pictures_each_time_and_others_elsewhere():
+    processor = subject("llava_1_5_debug").processor
+    first = DrawnShapes(num_samples=4).build(processor)
+    others = DrawnShapes(num_samples=4, first=4, prompt="what is it?").build(processor)
+
+    def drawn(source, index, seed):
+        return source.sample(index, torch.Generator().manual_seed(seed))
+
+    one, again, other = drawn(first, 2, 0), drawn(first, 2, 1), drawn(others, 2, 0)
+    assert torch.equal(one.images[0].pixels, again.images[0].pixels)
+    assert not torch.equal(one.images[0].pixels, other.images[0].pixels)
+    assert len({tuple(drawn(first, 2, seed).token_ids) for seed in range(20)}) == 3
+    said = processor.tokenizer.decode(other.token_ids)
+    assert "what is it?" in said and " a " in said
+    with pytest.raises(ConfigError, match="num_samples must be at least 1, got 0"):
+        DrawnShapes(num_samples=0)

@@ -21,11 +21,10 @@ from typing import Protocol, cast, runtime_checkable
 import torch
 
 from triptych.data.conversations import ConversationSamples
+from triptych.data.drawn import DrawnShapes, DrawnWorld
 from triptych.data.filters import FilterConfig
 from triptych.data.ledger import Ledger, LeftOut
 from triptych.data.sources import DataSource
-from triptych.data.worlds import WORLDS, find_world
-from triptych.data.worlds.samples import WorldSamples
 from triptych.errors import ConfigError
 from triptych.processor import Processor, Sample
 
@@ -42,42 +41,10 @@ class Samples(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DrawnWorld:
-    """Pictures of a drawn world with questions, as a source beside those of files."""
-
-    world: str
-    """Its name: scenes, signs, charts, documents, screens, pairs, clips."""
-
-    num_samples: int
-    """How many are drawn."""
-
-    max_questions: int = 10
-    """Questions about one picture."""
-
-    def build(self, processor: Processor) -> WorldSamples:
-        """The world as training samples.
-
-        Raises:
-            UnknownNameError: there is none of that name.
-            ConfigError: `num_samples` is below 1.
-        """
-        find_world(self.world)
-        if self.num_samples < 1:
-            raise ConfigError(f"num_samples must be at least 1, got {self.num_samples}")
-        return WorldSamples(
-            processor,
-            WORLDS,
-            {self.world: 1.0},
-            self.num_samples,
-            max_questions=self.max_questions,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Share:
     """One source of a mixture."""
 
-    source: DataSource | DrawnWorld
+    source: DataSource | DrawnWorld | DrawnShapes
     """Where its samples come from."""
 
     weight: float | None = None
@@ -99,10 +66,10 @@ class Share:
     def __post_init__(self) -> None:
         if self.weight is not None and not self.weight > 0:
             raise ConfigError(f"a weight must be above 0, got {self.weight}; leave the source out")
-        is_drawn = isinstance(self.source, DrawnWorld)
+        is_drawn = isinstance(self.source, DrawnWorld | DrawnShapes)
         if is_drawn and (self.min_pixels or self.max_pixels or not self.rules.is_empty):
             raise ConfigError(
-                "a drawn world knows no bounds of pixels and no rules; leave them out"
+                "drawn pictures know no bounds of pixels and no rules; leave them out"
             )
 
     def build(self, processor: Processor, root: Path, seed: int) -> "Samples":
@@ -111,7 +78,7 @@ class Share:
         Raises:
             DataError: it cannot be read, or too many of its samples cannot be used.
         """
-        if isinstance(self.source, DrawnWorld):
+        if isinstance(self.source, DrawnWorld | DrawnShapes):
             return self.source.build(processor)
         conversations, ledger = self.source.read(root)
         return ConversationSamples(
@@ -291,7 +258,7 @@ def _permutation(size: int, *key: int) -> torch.Tensor:
     return torch.randperm(size, generator=torch.Generator().manual_seed(seed))
 
 
-def _named(source: DataSource | DrawnWorld) -> str:
+def _named(source: DataSource | DrawnWorld | DrawnShapes) -> str:
     fields = ("path", "questions", "refs", "folder", "shards", "world")
     where = next((getattr(source, name) for name in fields if hasattr(source, name)), "")
-    return f"{type(source).__name__} {where}"
+    return f"{type(source).__name__} {where}".rstrip()

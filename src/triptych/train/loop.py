@@ -36,9 +36,10 @@ from triptych.train.optimizer import (
     set_training,
 )
 from triptych.train.order import Order
+from triptych.train.placing import place
 from triptych.train.record import Line, ProgressBar, plain, say
 from triptych.train.signals import BrokenOff, StopRequest, stop_requests
-from triptych.train.source import Made, SampleSource
+from triptych.train.source import Made, SampleSource, count_notes
 from triptych.train.step import gradients, into_batches
 from triptych.train.workers import Maker, WorkerLostError, sample_maker
 
@@ -84,7 +85,9 @@ def fit(
         UsageError: the folder holds another run, and it is not to be resumed.
         TrainingError: another run is at work in the folder; loss or gradient are no numbers, step
             after step; workers die.
+        DataError: more samples than tolerated are unusable.
     """
+    place(model, config.device)
     run = _Run.prepare(model, processor, source, config, validate, rewrite)
     progress, num_steps = Progress(), run.num_steps
     checkpoints = Checkpoints(folder, architecture, processor.tokenizer)
@@ -138,6 +141,7 @@ class _Run:
 
     model: VLM
     processor: Processor
+    source: SampleSource
     config: TrainConfig
     validate: Validate
     rewrite: Rewrite | None
@@ -169,7 +173,16 @@ class _Run:
         optimizer = build_optimizer(model, config)
         average = WeightAverage(model, config.ema_decay)
         return cls(
-            model, processor, config, validate, rewrite, order, optimizer, average, reference
+            model,
+            processor,
+            source,
+            config,
+            validate,
+            rewrite,
+            order,
+            optimizer,
+            average,
+            reference,
         )
 
     @property
@@ -201,6 +214,7 @@ def _step(run: _Run, maker: Maker, progress: Progress, stop: StopRequest) -> _Le
     torch.manual_seed(run.order.dropout_seed(step))
     with stop.breakable(GRACE_S):
         made = maker.take(step)
+        count_notes(run.source, run.order, step, made)
         with _precision(model, config):
             samples, noticed = _rewritten(run, [each.sample for each in made], step)
             batches = into_batches(samples, run.processor, config)

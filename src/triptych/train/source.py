@@ -1,6 +1,6 @@
 """Where a run's samples come from: by number, the same number and randomness always the same."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -38,6 +38,20 @@ class NotingSource(Protocol):
         ...
 
 
+@runtime_checkable
+class CountingSource(Protocol):
+    """A source that gives up when too many of its samples turn out to be unusable."""
+
+    def note(self, index: int, notes: Iterable[LeftOut]) -> None:
+        """Count what was noted of sample `index`, perhaps in a worker; only once, however often it
+        is told.
+
+        Raises:
+            DataError: these are too many.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """One sample as it came from its source."""
@@ -52,6 +66,17 @@ def make(source: SampleSource, order: Order, step: int, index: int) -> Made:
     if isinstance(source, NotingSource):
         return Made(*source.noted_sample(index, generator))
     return Made(source.sample(index, generator))
+
+
+def count_notes(source: SampleSource, order: Order, step: int, made: Sequence[Made]) -> None:
+    """Tell a source what became of the samples of a step, which others may have made.
+
+    Raises:
+        DataError: too many of its samples are unusable.
+    """
+    if isinstance(source, CountingSource):
+        for index, each in zip(order.indexes(step), made, strict=True):
+            source.note(index, each.notes)
 
 
 def note_line(step: int, note: LeftOut) -> dict[str, str | int]:

@@ -43,6 +43,7 @@ class WorldSamples:
         """`shares` says how often each world is drawn, relative to the others.
 
         Only questions of `kinds` are asked where any are named; a picture must allow one of them.
+        A model that writes no places is not asked for any.
         With `describes` samples say what each visual token shows, too.
 
         Raises:
@@ -92,7 +93,7 @@ class WorldSamples:
         facts = facts_of(world, sample_id)
         drawn = draw_facts(world, sample_id, facts)
         rng = Random(int(torch.randint(2**62, (), generator=generator)))
-        questions = [q for q in drawn.questions if not self.kinds or q.kind in self.kinds]
+        questions = [each for each in drawn.questions if self._is_asked(each)]
         rng.shuffle(questions)
         sample = encode_questions(self.processor, drawn, questions[: self.max_questions])
         if self.describes:
@@ -100,6 +101,12 @@ class WorldSamples:
             labels = describe_visuals(self.processor, drawn.drawing, marks, sample.spans)
             sample = replace(sample, visual_labels=labels)
         return weighed_by_length(sample)
+
+    def _is_asked(self, question: Question) -> bool:
+        if self.kinds and question.kind not in self.kinds:
+            return False
+        has_places = self.processor.config.coordinates is not None
+        return has_places or all(isinstance(part, str) for part in question.answer)
 
 
 def encode_questions(
