@@ -10,8 +10,8 @@ from tests.data.drawn import write_json, write_picture
 from tests.laws.debug_models import subject
 
 from triptych.config import from_dict, to_dict
-from triptych.data.filters import FilterConfig
 from triptych.data.drawn import DrawnShapes, DrawnWorld
+from triptych.data.filters import FilterConfig
 from triptych.data.mixture import Mixture, MixtureConfig, Share, shares_of
 from triptych.data.sources import ChartQa, CocoCaptions
 from triptych.errors import ConfigError, DataError
