@@ -80,14 +80,18 @@ def test_gradients_are_those_of_torch(is_always_large):
     torch.testing.assert_close(ours, [weight.grad, bias.grad, y.grad])
 
 
-def test_small_products_and_single_rows_of_wide_weights_stay_with_torch(monkeypatch):
+def test_small_products_stay_with_torch_and_single_rows_of_wide_weights_on_one_thread(monkeypatch):
     monkeypatch.setattr(layers, "SMALL", 64)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     suits = layers._suits_onednn
     assert suits(torch.ones(1, 8), torch.ones(8, 8))
     assert not suits(torch.ones(1, 7), torch.ones(8, 7))
     assert not suits(torch.ones(1, 16), torch.ones(8, 16))
     assert suits(torch.ones(2, 16), torch.ones(8, 16))
     assert not suits(torch.ones(0, 16), torch.ones(8, 16))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert suits(torch.ones(1, 16), torch.ones(8, 16))
+    assert not suits(torch.ones(1, 7), torch.ones(8, 7))
 
 
 def test_other_numbers_places_and_autocast_stay_with_torch(is_always_large):
