@@ -187,7 +187,7 @@ class Gated(nn.Module):
             raise ShapeError(unequal(sizes))
         if not visual:
             nothing = next(self.parameters()).new_zeros(1, 0, 0)
-            return GatedMemory(nothing, torch.zeros(1, dtype=torch.long), 0, 0)
+            return GatedMemory(nothing, nothing.new_zeros(1, dtype=torch.long), 0, 0)
         context = torch.cat(list(visual))[None]
         counts = torch.tensor([len(visual)], device=context.device)
         memory = GatedMemory(context, counts, len(visual), sizes.pop())

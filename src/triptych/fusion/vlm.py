@@ -153,7 +153,8 @@ class VLM(nn.Module):
         panels together.
         """
         tiles = [span.tiles for span in inputs.spans] or [None] * len(inputs.images)
-        return self.encode_images(inputs.images, tiles, are_features=inputs.images_are_features)
+        images = inputs.to(self.device).images
+        return self.encode_images(images, tiles, are_features=inputs.images_are_features)
 
     def encode_images(
         self, images: Sequence[Tensor], tiles: Sequence[Tiles | None], *, are_features: bool = False

@@ -79,7 +79,7 @@ class GenerationEngine:
         self.model = model
         self.processor = processor
         self.config = config or EngineConfig()
-        self.memory_bytes = self.config.memory_bytes or available_memory_bytes() // 2
+        self.memory_bytes = self.config.memory_bytes or _free_bytes(model.device) // 2
         self.reader = Reader(model, visual_bytes=self.memory_bytes // 8)
         self.waiting: list[Request] = []
         self.running: list[Request] = []
@@ -297,11 +297,13 @@ class GenerationEngine:
                 self._remember(strand)
         logits, *hidden = (cast(Tensor, strand.logits) for strand in request.strands)
         draft, request.draft = request.draft, []
-        sums = logits.float().logsumexp(dim=-1)
-        for index, row in enumerate(logits):
-            token = self._pick(request, row, hidden[0][index] if hidden else None)
+        for index, (token, logit, log_sum) in enumerate(request.strands[0].likeliest):
+            row = logits[index]
+            if request.matcher is not None or not is_plain(request.options):
+                token = self._pick(request, row, hidden[0][index] if hidden else None)
+                logit = float(row[token])
             told = alternatives(row, request.options.num_alternatives)
-            request.push(token, float(row[token]) - float(sums[index]), told)
+            request.push(token, logit - log_sum, told)
             is_right = index < len(draft) and draft[index] == token
             if request.is_finished or not is_right:
                 break
@@ -319,8 +321,6 @@ class GenerationEngine:
         logits: Float[Tensor, " vocab"],
         without: Float[Tensor, " vocab"] | None,
     ) -> int:
-        if request.matcher is None and is_plain(request.options):
-            return int(logits.argmax())
         allowed = None if request.matcher is None else request.matcher.allowed()
         return pick(logits, request.options, request.generator, request.previous, allowed, without)
 
@@ -349,6 +349,14 @@ class GenerationEngine:
     def _weights_version(self) -> int:
         """Grows whenever a weight is written to."""
         return sum(each._version for each in self._parameters)  # pyright: ignore[reportPrivateUsage]
+
+
+def _free_bytes(device: torch.device) -> int:
+    """Memory that is free where the model is, what torch holds there for later use included."""
+    if device.type != "cuda":
+        return available_memory_bytes()
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
 
 
 def _completion(request: Request) -> Completion:

@@ -6,12 +6,14 @@ and only the rest goes into a slot. Runs that follow each other, and strands tha
 be read in the same forward: every layer writes before it reads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from itertools import islice
+from typing import cast
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from triptych.errors import ShapeError
@@ -21,6 +23,7 @@ from triptych.fusion.strips import StripInputs
 from triptych.fusion.vlm import VLM
 from triptych.generate.beginnings import LEAST_SHARED, Beginnings, common_length
 from triptych.generate.request import Strand
+from triptych.generate.sampling import likeliest
 from triptych.generate.visual_tokens import MOST_TOGETHER, VisualTokenCache
 from triptych.nn.ragged import RaggedCache, Strip
 
@@ -239,8 +242,10 @@ class Reader:
         logits = self.model.language.head(hidden[:, wanted])[0]
         answered = [piece for piece in pieces if piece.num_kept]
         split = torch.split(logits, [piece.num_kept for piece in answered])
+        told = iter(_told(logits))
         for piece, own in zip(answered, split, strict=True):
             piece.strand.logits = own
+            piece.strand.likeliest = list(islice(told, len(own)))
             piece.strand.visual = None
 
     def _inputs(self, pieces: Sequence[Piece]) -> StripInputs:
@@ -347,6 +352,16 @@ class Reader:
         if row < len(self._rows):
             self._rows[row], moved.row = moved, row
         self.slots.shrink()
+
+
+def _told(logits: Float[Tensor, "token vocab"]) -> Iterator[tuple[int, float, float]]:
+    """The likeliest of every row, its logit, and the log of the sum; asked of the device once for
+    all requests, because it is waited for each time."""
+    chosen = likeliest(logits)
+    wide = logits.float()
+    values = torch.stack([wide.gather(1, chosen[:, None])[:, 0], wide.logsumexp(dim=-1)])
+    tops, sums = cast(list[list[float]], values.tolist())
+    return zip(cast(list[int], chosen.tolist()), tops, sums, strict=True)
 
 
 def last_boundary(strand: Strand) -> int:

@@ -58,6 +58,8 @@ class Strand:
         """For fusions that keep pictures outside the sequence."""
         self.logits: Float[Tensor, "token vocab"] | None = None
         """Of what may follow each of the tokens read last."""
+        self.likeliest: Sequence[tuple[int, float, float]] = ()
+        """For each of these: the likeliest token, its logit, and the log of the sum of all."""
         self._slots = [position for span in sample.spans for position in span.positions]
         self._markers = [span.start for span in sample.spans]
 

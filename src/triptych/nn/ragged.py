@@ -21,9 +21,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from triptych.nn.attention import attend
 from triptych.nn.cache import KVCache, LayerCache
 from triptych.nn.masks import mutual_mask
-from triptych.nn.parts import LogSums, Mixed, attend_part, merge
+from triptych.nn.parts import LogSums, Mixed, PartMask, attend_part, merge
 
 Queries = Float[Tensor, "1 head token head_dim"]
 KeysOrValues = Float[Tensor, "1 kv_head token head_dim"]
@@ -410,15 +411,31 @@ class RaggedLayer:
     def _alone(self, query: Queries, each: _Alone) -> tuple[Mixed, LogSums]:
         keys, values = self.cache.own_keys_and_values(self.layer, each)
         own = query[:, :, each.tokens]
-        return attend_part(own, keys, values, mask=each.mask, is_causal=each.mask is None)
+        return self._read(own, keys, values, each.mask, is_causal=each.mask is None)
 
     def _together(self, query: Queries, plan: _Together) -> tuple[Mixed, LogSums]:
         slots, layer = self.cache.slots, self.layer
         rows = query[0][:, plan.tokens].transpose(0, 1)[:, :, None]
         keys = slots.keys[layer][plan.rows][:, :, : plan.num_keys]
         values = slots.values[layer][plan.rows][:, :, : plan.num_keys]
-        mixed, sums = attend_part(rows, keys, values, mask=plan.mask)
+        mixed, sums = self._read(rows, keys, values, plan.mask, is_causal=False)
         return mixed[:, :, 0].transpose(0, 1)[None], sums[:, :, 0].transpose(0, 1)[None]
+
+    def _read(
+        self,
+        query: Float[Tensor, "batch head query head_dim"],
+        keys: Float[Tensor, "batch kv_head key head_dim"],
+        values: Float[Tensor, "batch kv_head key head_dim"],
+        mask: PartMask | None,
+        *,
+        is_causal: bool,
+    ) -> tuple[Mixed, LogSums]:
+        """What queries read of their own; the sums mean nothing where no part is to be joined."""
+        if self.cache.shared or query.device.type == "cpu":
+            return attend_part(query, keys, values, mask=mask, is_causal=is_causal)
+        # Only the kernel for a CPU tells its sums; elsewhere one that tells none is faster.
+        mixed = attend(query, keys, values, mask=mask, is_causal=is_causal)
+        return mixed, query.new_empty(query.shape[:3], dtype=torch.float32)
 
 
 def _running_sums(counts: Sequence[int]) -> list[int]:

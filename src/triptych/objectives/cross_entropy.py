@@ -215,9 +215,12 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 
 def _for_products(tensor: Any) -> Any:
     """As autocast would multiply it, cast once and not once a chunk."""
-    if tensor is None or not torch.is_autocast_enabled(tensor.device.type):
+    if tensor is None:
+        return None
+    device = tensor.device.type
+    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
         return tensor
-    return tensor.to(torch.get_autocast_dtype(tensor.device.type))
+    return tensor.to(torch.get_autocast_dtype(device))
 
 
 def _wide(logits: Tensor) -> Tensor:
