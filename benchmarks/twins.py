@@ -4,10 +4,10 @@ In float32 both hold the very same tensors, so that a shape of 8.8 GB is in memo
 bits ours are made of theirs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -82,8 +82,14 @@ def make_task(architecture: Architecture, side: int, num_text: int, seed: int) -
         question += " red"
 
 
-def their_model(architecture: Architecture, task: Task, seed: int) -> Any:
-    """The model of transformers with random weights, drawn one tensor at a time."""
+def their_model(
+    architecture: Architecture,
+    task: Task,
+    seed: int,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Any:
+    """The model of transformers with random weights, drawn one tensor at a time where they stay."""
     import transformers
 
     transformers.logging.set_verbosity_error()
@@ -91,10 +97,11 @@ def their_model(architecture: Architecture, task: Task, seed: int) -> Any:
     config = transformers.Qwen2VLConfig(**settings)
     with _without_memory():
         model = transformers.Qwen2VLForConditionalGeneration(config)
-    generator = torch.Generator().manual_seed(seed)
-    state = {name: _drawn(name, each, generator) for name, each in model.named_parameters()}
+    generator = torch.Generator(device).manual_seed(seed)
+    state = {name: _drawn(name, each, generator, dtype) for name, each in model.named_parameters()}
     model.load_state_dict(state, assign=True, strict=False)
     model.tie_weights()
+    model.to(device)
     model.generation_config.eos_token_id = None
     return model.eval()
 
@@ -110,12 +117,18 @@ def our_model(architecture: Architecture, theirs: Any, quantize: str) -> VLM:
     return model.eval()
 
 
-def our_model_alone(architecture: Architecture, quantize: str, seed: int) -> VLM:
+def our_model_alone(
+    architecture: Architecture,
+    quantize: str,
+    seed: int,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> VLM:
     """Ours with weights of its own, drawn one tensor at a time."""
     with torch.device("meta"):
         shapes = dict(architecture.model.build().named_parameters())
-    generator = torch.Generator().manual_seed(seed)
-    named = ((name, _drawn(name, each, generator)) for name, each in shapes.items())
+    generator = torch.Generator(device).manual_seed(seed)
+    named = ((name, _drawn(name, each, generator, dtype)) for name, each in shapes.items())
     if quantize:
         return _filled(architecture, named, quantize)
     with torch.device("meta"):
@@ -125,24 +138,34 @@ def our_model_alone(architecture: Architecture, quantize: str, seed: int) -> VLM
 
 
 def given_to_them(task: Task) -> dict[str, Tensor]:
-    """The same prompt and pixels as their model takes them: patches block by block."""
-    inputs, vision = task.processor.collate([task.sample]), task.processor.model.vision
-    [pixels], merge = inputs.images, task.processor.model.connector.factor
-    patches = rearrange(
-        torch.stack([pixels] * vision.temporal_patch_size),
-        "frame channel (row by py) (col bx px) -> (row col by bx) (channel frame py px)",
-        by=merge,
-        bx=merge,
-        py=vision.patch_size,
-        px=vision.patch_size,
-    )
-    rows, cols = (size // vision.patch_size for size in pixels.shape[-2:])
+    """The same prompt and pixels as their model takes them."""
+    return given_together(task.processor, [task.sample])
+
+
+def given_together(
+    processor: Processor, samples: Sequence[Sample], pad: Literal["left", "right"] = "right"
+) -> dict[str, Tensor]:
+    """A batch of prompts about pictures as their model takes it: patches block by block."""
+    inputs, vision = processor.collate(samples, pad=pad), processor.model.vision
+    merge = processor.model.connector.factor
+    patches = [
+        rearrange(
+            torch.stack([pixels] * vision.temporal_patch_size),
+            "frame channel (row by py) (col bx px) -> (row col by bx) (channel frame py px)",
+            by=merge,
+            bx=merge,
+            py=vision.patch_size,
+            px=vision.patch_size,
+        )
+        for pixels in inputs.images
+    ]
+    sizes = [[size // vision.patch_size for size in each.shape[-2:]] for each in inputs.images]
     return {
         "input_ids": inputs.token_ids,
-        "attention_mask": torch.ones_like(inputs.token_ids),
-        "mm_token_type_ids": (inputs.token_ids == task.processor.image_id).int(),
-        "pixel_values": patches,
-        "image_grid_thw": torch.tensor([[1, rows, cols]]),
+        "attention_mask": inputs.token_mask.long(),
+        "mm_token_type_ids": (inputs.token_ids == processor.image_id).int(),
+        "pixel_values": torch.cat(patches),
+        "image_grid_thw": torch.tensor([[1, *size] for size in sizes]),
     }
 
 
@@ -153,12 +176,15 @@ def _filled(architecture: Architecture, named: Iterator[tuple[str, Tensor]], bit
     return filling.finish()
 
 
-def _drawn(name: str, like: Tensor, generator: torch.Generator) -> nn.Parameter:
-    """Factors of norms are one, biases zero."""
+def _drawn(
+    name: str, like: Tensor, generator: torch.Generator, dtype: torch.dtype = torch.float32
+) -> nn.Parameter:
+    """Factors of norms are one, biases zero; on the device of the generator."""
+    drawn = torch.empty(like.shape, dtype=dtype, device=generator.device)
     if like.ndim < 2:
-        drawn = torch.zeros(like.shape) if name.endswith("bias") else torch.ones(like.shape)
+        drawn.fill_(0.0 if name.endswith("bias") else 1.0)
     else:
-        drawn = torch.empty(like.shape).uniform_(-REACH, REACH, generator=generator)
+        drawn.uniform_(-REACH, REACH, generator=generator)
     return nn.Parameter(drawn, requires_grad=False)
 
 
