@@ -248,8 +248,10 @@ def _restore(
     )
     for name, parameter in trained_parameters(average.model).items():
         prefix = f"optimizer.{name}."
+        # Fused optimizers count their steps where the weights are, others on the processor.
+        here = parameter.device if optimizer.defaults.get("fused") else torch.device("cpu")
         optimizer.state[parameter] = {
-            key.removeprefix(prefix): value
+            key.removeprefix(prefix): value.to(here if key == f"{prefix}step" else parameter.device)
             for key, value in tensors.items()
             if key.startswith(prefix) and "." not in key.removeprefix(prefix)
         }

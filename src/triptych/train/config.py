@@ -105,6 +105,10 @@ class TrainConfig:
     worker_timeout_s: float = 300.0
     """Longest time a worker may take over one sample before it counts as hanging."""
 
+    device: str = ""
+    """Where the model is brought before training, like cuda, cuda:1 or cpu; empty to leave it where
+    it is. Afterwards it stays there."""
+
     seed: int = 0
     """Decides fresh weights, order, augmentation and dropout."""
 

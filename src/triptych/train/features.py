@@ -130,7 +130,7 @@ def _write_features(
                 raise DataError("resized pictures differ in size; use a fixed resize policy")
             features = torch.stack([_cells(model, vary(pixels)) for vary in variants], dim=1)
             shape = tuple(features.shape[2:])
-            file.write(features.half().numpy().tobytes())
+            file.write(features.half().cpu().numpy().tobytes())
     height, width = size or (0, 0)
     return {"shape": list(shape), "height": height, "width": width, "pictures": len(names)}
 
@@ -146,7 +146,7 @@ def _pixels(processor: Processor, paths: Sequence[Path]) -> Tensor:
 
 
 def _cells(model: VLM, pixels: Tensor) -> Float[Tensor, "image row col vision_dim"]:
-    features = model.vision(pixels)
+    features = model.vision(pixels.to(model.device))
     if features.prefix.shape[1]:
         raise DataError("features with a class token cannot be kept; train on pictures instead")
     return features.cells

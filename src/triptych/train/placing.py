@@ -1,0 +1,26 @@
+"""Where a model is trained."""
+
+import torch
+
+from triptych.errors import ConfigError
+from triptych.fusion.vlm import VLM
+
+
+def place(model: VLM, device: str) -> None:
+    """Bring a model to a device, all its weights with it; an empty name leaves it where it is.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    if not device:
+        return
+    try:
+        # A number is needed to know: that a name can be spelt does not mean that it is there.
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        why = str(error).split("\n", 1)[0]
+        raise ConfigError(
+            f"device={device!r} cannot be trained on ({why}); name one that torch finds here, "
+            "like cpu or cuda, or none to train where the model is"
+        ) from error
+    model.to(device)
