@@ -7,6 +7,7 @@ meets the same picture with one fact changed, and cannot answer from the questio
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 from random import Random
 
 import torch
@@ -164,7 +165,8 @@ def _visual_labels(
     edges = torch.full((num_tokens, 4), float("nan"))
     if contents:
         # Lists first: writing numbers into a tensor one by one takes far longer.
-        said = [_said_of_cell(tokenizer, content, nothing) for content in contents]
+        say = lru_cache(maxsize=None)(partial(_said_of_cell, tokenizer, nothing))
+        said = [say(content.words, content.letters) for content in contents]
         words[: len(contents)] = torch.tensor([own for own, _ in said])
         weights[: len(contents)] = torch.tensor([own for _, own in said])
         unknown = (float("nan"),) * 4
@@ -173,13 +175,13 @@ def _visual_labels(
 
 
 def _said_of_cell(
-    tokenizer: Tokenizer, content: CellContent, nothing: int
+    tokenizer: Tokenizer, nothing: int, words: tuple[str, ...], letters: tuple[str, ...]
 ) -> tuple[list[list[int]], list[float]]:
     """Token ids of every slot of a cell, and how much each slot counts."""
-    told = [_first_token(tokenizer, f" {word}") for word in content.words] or [nothing]
-    letters = [_first_token(tokenizer, letter) for letter in content.letters[:MAX_LETTERS]]
-    slots = [told, *([letter] for letter in [*letters, nothing][:MAX_LETTERS])]
-    counts = [1.0 if content.words else NOTHING_WEIGHT]
+    told = [_first_token(tokenizer, f" {word}") for word in words] or [nothing]
+    spelt = [_first_token(tokenizer, letter) for letter in letters[:MAX_LETTERS]]
+    slots = [told, *([letter] for letter in [*spelt, nothing][:MAX_LETTERS])]
+    counts = [1.0 if words else NOTHING_WEIGHT]
     counts += [1.0 if letters else NOTHING_WEIGHT] * (len(slots) - 1)
     empty = 1 + MAX_LETTERS - len(slots)
     ids = [slot + [IGNORED] * (4 - len(slot)) for slot in slots] + [[IGNORED] * 4] * empty
