@@ -8,13 +8,16 @@ company   16 questions about 16 pictures at once: our engine beside their padded
 train     forward and backward of `mini`, and of a few wide blocks, in bfloat16 by autocast
 resume    12 steps in one go and with a stop after 6: are losses and weights equal to the last bit
 agree     debug twins answer on the GPU as on the processor, and in float32 as transformers does
+profile   what a token of either engine starts on the GPU, and how long that takes
 
 It is for a machine that is lent for a minute or two. Every section stands alone, ends in time and
 leaves what it has found, whatever becomes of it; the file is written anew after each.
 """
 
 import argparse
+import faulthandler
 import gc
+import inspect
 import json
 import os
 import signal
@@ -61,7 +64,7 @@ from triptych.sequences import Sample
 from triptych.train import PanelRates, TrainConfig, fit
 from triptych.train.record import read_record
 
-SECONDS = {"generate": 32, "company": 22, "train": 22, "resume": 24, "agree": 25}
+SECONDS = {"generate": 32, "company": 22, "train": 22, "resume": 24, "agree": 25, "profile": 15}
 """What a section may take, within what is left of all."""
 
 SIDES = {"2b": 448, "mini": 448, "debug": 96}
@@ -75,6 +78,8 @@ Sides = dict[str, Callable[[], Any]]
 def main() -> None:
     """Run the sections that were asked for."""
     arguments = _arguments()
+    # Where even a signal does not get through, what was found so far is on the disk.
+    faulthandler.dump_traceback_later(arguments.budget + 25, exit=True)
     stage = Stage(arguments)
     report: Found = {"machine": _machine(arguments.device), "arguments": vars(arguments)}
     report["arguments"] = {name: str(value) for name, value in vars(arguments).items()}
@@ -188,12 +193,14 @@ class Stage:
         return torch.cuda.max_memory_allocated() / 1e9 if self.is_gpu else 0.0
 
     def forget_peak(self) -> None:
-        self.tidy()
+        gc.collect()  # what torch holds for later use stays, so that nothing has to ask for it
         if self.is_gpu:
             torch.cuda.reset_peak_memory_stats()
 
-    def moved(self, given: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name: each.to(self.device) for name, each in given.items()}
+    def moved(self, model: Any, given: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What this version of their model takes of it, on the device."""
+        known = inspect.signature(model.forward).parameters
+        return {name: each.to(self.device) for name, each in given.items() if name in known}
 
 
 # -- one picture ----------------------------------------------------------------------------------
@@ -279,7 +286,7 @@ def _their_turn(stage: Stage, model: Any, given: dict[str, Tensor], count: int) 
     ticks.tick()
     with torch.inference_mode():
         answer = model.generate(
-            **stage.moved(given),
+            **stage.moved(model, given),
             max_new_tokens=count,
             do_sample=False,
             pad_token_id=0,
@@ -299,19 +306,23 @@ def company(stage: Stage, found: Found) -> None:
     found["prompt_tokens"] = [len(sample.token_ids) for sample in samples]
     told: dict[str, list[list[int]]] = {}
 
-    def at_once(max_running: int) -> None:
-        engine = GenerationEngine(model, processor, EngineConfig(max_running=max_running))
+    def at_once(config: EngineConfig) -> None:
+        engine = GenerationEngine(model, processor, config)
         options = GenerationOptions(max_new_tokens=count)
         done = engine.finish([engine.submit(sample, options) for sample in samples])
         told["ours"] = [list(each.token_ids) for each in done]
 
     def padded() -> None:
-        given = stage.moved(given_together(processor, samples, pad="left"))
+        given = stage.moved(their, given_together(processor, samples, pad="left"))
         with torch.inference_mode():
             whole = their.generate(**given, max_new_tokens=count, do_sample=False, pad_token_id=0)
         told["theirs"] = whole[:, given["input_ids"].shape[1] :].tolist()
 
-    sides: Sides = {"ours": partial(at_once, NUM_COMPANY)}
+    wide = EngineConfig(max_running=NUM_COMPANY, chunk_tokens=8192, max_step_tokens=8192)
+    sides: Sides = {
+        "ours": partial(at_once, EngineConfig(max_running=NUM_COMPANY)),
+        "ours, large steps": partial(at_once, wide),
+    }
     if their is not None:
         sides["theirs"] = padded
     times: dict[str, list[float]] = {side: [] for side in sides}
@@ -335,8 +346,10 @@ def _tell_rates(found: Found, times: dict[str, list[float]], unit: str, amount: 
         if each:
             seconds = [round(one, 4) for one in each]
             found[side] = {"seconds": seconds, unit: round(amount / median(each), 2)}
-    if all(times.values()) and len(times) == 2:
-        found["ratio"] = round(found["ours"][unit] / found["theirs"][unit], 3)
+    if "theirs" in found:
+        ours = {side: found[side][unit] for side in times if side != "theirs" and side in found}
+        ratios = {side: round(one / found["theirs"][unit], 3) for side, one in ours.items()}
+        found["ratio"] = ratios
 
 
 def _questions(processor: Processor, count: int, side: int) -> list[Sample]:
@@ -397,7 +410,7 @@ def _train_one(
 
     def their_step() -> None:
         with _mixed(stage):
-            loss = their(**stage.moved(given), use_cache=False).loss
+            loss = their(**stage.moved(model, given), use_cache=False).loss
         loss.backward()
         found["losses"]["theirs"] = float(loss.detach())
 
@@ -641,12 +654,44 @@ def _agree_twin(stage: Stage, name: str) -> list[bool]:
     return [are_equal, all(answers())]
 
 
+# -- what a token starts --------------------------------------------------------------------------
+
+
+def profile(stage: Stage, found: Found) -> None:
+    """Kernels of a whole answer of few tokens, those that take longest first."""
+    stage.drop_models()
+    model, their = stage.models
+    given = given_to_them(stage.task)
+    sides: Sides = {"ours": lambda: ours(model, stage.task, 8)}
+    if their is not None:
+        sides["theirs"] = lambda: _their_turn(stage, their, given, 8)
+    kind = torch.profiler.ProfilerActivity
+    kinds = [kind.CPU, kind.CUDA] if stage.is_gpu else [kind.CPU]
+    for side, run in sides.items():
+        run()
+        with torch.profiler.profile(activities=kinds) as noted:
+            run()
+            stage.wait()
+        rows = sorted(noted.key_averages(), key=_device_us, reverse=True)
+        kernels = [each for each in rows if _device_us(each) and not each.key.startswith("aten::")]
+        found[side] = {
+            "launches": sum(each.count for each in kernels),
+            "device_ms": round(sum(map(_device_us, kernels)) / 1e3, 3),
+            "most": [[e.key[:70], e.count, round(_device_us(e) / 1e3, 3)] for e in kernels[:14]],
+        }
+
+
+def _device_us(row: Any) -> float:
+    return float(getattr(row, "self_device_time_total", 0.0))
+
+
 SECTIONS: dict[str, Callable[[Stage, Found], None]] = {
     "generate": generate_alone,
     "company": company,
     "train": train,
     "resume": resume,
     "agree": agree,
+    "profile": profile,
 }
 
 
@@ -672,7 +717,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--new-tokens", type=int, default=64)
-    parser.add_argument("--budget", type=float, default=100.0, help="seconds of all sections")
+    parser.add_argument("--budget", type=float, default=75.0, help="seconds of all sections")
     parser.add_argument(
         "--patience",
         type=float,
