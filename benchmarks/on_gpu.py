@@ -410,7 +410,7 @@ def _train_one(
 
     def their_step() -> None:
         with _mixed(stage):
-            loss = their(**stage.moved(model, given), use_cache=False).loss
+            loss = their(**stage.moved(their, given), use_cache=False).loss
         loss.backward()
         found["losses"]["theirs"] = float(loss.detach())
 
