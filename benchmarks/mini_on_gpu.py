@@ -330,7 +330,7 @@ def run(options: argparse.Namespace) -> None:
     old: list[Batch] = []
     chance = Random(0)
     fresh = again = pictures = 0
-    answered, seen, since = [], [], 0
+    answered, seen = [], []
     next_test, next_note, checked = options.test_every, 10.0, False
     log = (out / "log.jsonl").open("a")
 
