@@ -55,8 +55,9 @@ from twins import (
 
 from triptych.architectures import ARCHITECTURES, Architecture
 from triptych.fusion.vlm import VLM
-from triptych.generate import EngineConfig, GenerationEngine, GenerationOptions
+from triptych.generate import EngineConfig, GenerationEngine, GenerationOptions, generate
 from triptych.measure.fresh import fresh_model
+from triptych.nn.attention import attend
 from triptych.objectives.language_modelling import language_modelling
 from triptych.objectives.mixture import Objectives
 from triptych.processor import Processor, ask_about
@@ -601,15 +602,16 @@ def _differences(first: Trained, second: Trained) -> Found:
 def agree(stage: Stage, found: Found) -> None:
     """Twins of every family on the device and on the processor; then the large shape, exactly."""
     stage.drop_models()
-    found["exact"] = {}
-    try:
-        _agree_exactly(stage, found["exact"])
-    except TimeoutError:
-        raise
-    except Exception as error:
-        traceback.print_exc(limit=-8)
-        found["exact"]["error"] = f"{type(error).__name__}: {error}"[:500]
-    stage.tidy()
+    for name, check in (("blind_rows", _blind_rows), ("exact", _agree_exactly)):
+        found[name] = {}
+        try:
+            check(stage, found[name])
+        except TimeoutError:
+            raise
+        except Exception as error:
+            traceback.print_exc(limit=-8)
+            found[name]["error"] = f"{type(error).__name__}: {error}"[:500]
+        stage.tidy()
     found["families"] = families = {}
     for name in sorted(name for name in ARCHITECTURES if name.endswith("_debug")):
         try:
@@ -619,7 +621,25 @@ def agree(stage: Stage, found: Found) -> None:
         except Exception as error:
             traceback.print_exc(limit=-8)
             families[name] = f"{type(error).__name__}: {error}"[:300]
-    found["all_equal"] = all(each == [True, True] for each in families.values())
+    found["all_equal"] = all(each == [True, True, True] for each in families.values())
+
+
+def _blind_rows(stage: Stage, found: Found) -> None:
+    """Whether a query that may see nothing comes out as zero, gradients being numbers."""
+    for dtype in (torch.float32, torch.bfloat16):
+        query, key, value = (
+            torch.randn(2, heads, 16, 64, device=stage.device, dtype=dtype, requires_grad=True)
+            for heads in (4, 2, 2)
+        )
+        mask = torch.ones(2, 1, 16, 16, dtype=torch.bool, device=stage.device).tril()
+        mask[0, :, :5] = False
+        mixed = attend(query, key, value, mask=mask)
+        mixed.float().square().sum().backward()
+        gradients = [each.grad for each in (query, key, value) if each.grad is not None]
+        found[str(dtype)] = {
+            "zero": bool((mixed[0, :, :5] == 0).all()),
+            "gradients": all(bool(each.isfinite().all()) for each in gradients),
+        }
 
 
 def _agree_exactly(stage: Stage, found: Found) -> None:
@@ -633,7 +653,7 @@ def _agree_exactly(stage: Stage, found: Found) -> None:
 
 
 def _agree_twin(stage: Stage, name: str) -> list[bool]:
-    """Whether float32 answers are equal, and whether bfloat16 answers at all."""
+    """Whether float32 answers are equal, those of beams, too, and whether bfloat16 answers."""
     loaded = fresh_model(name, max_pixels=None)
     model, processor = loaded.model, loaded.processor
     prompts = [
@@ -647,11 +667,15 @@ def _agree_twin(stage: Stage, name: str) -> list[bool]:
         done = engine.finish([engine.submit(each, options) for each in (*prompts, prompts[0])])
         return [each.token_ids for each in done]
 
-    here = answers()
+    def beams() -> list[tuple[int, ...]]:
+        options = GenerationOptions(max_new_tokens=4, num_beams=2)
+        return [each.token_ids for each in generate(model, processor, prompts, options)]
+
+    here = answers(), beams()
     model.to(stage.device)
-    are_equal = answers() == here
+    are_equal = [answers() == here[0], beams() == here[1]]
     model.to(torch.bfloat16)
-    return [are_equal, all(answers())]
+    return [*are_equal, all(answers())]
 
 
 # -- what a token starts --------------------------------------------------------------------------
