@@ -59,7 +59,10 @@ def from_dict(config_class: type[Config], plain: Mapping[str, Any], where: str =
 
 
 def override(config: Config, assignments: Sequence[str]) -> Config:
-    """The config with `key.subkey=value` assignments applied; values are read as JSON or text."""
+    """The config with `key.subkey=value` assignments applied; values are read as JSON or text.
+
+    An entry of a list is named by its number, 0 the first, or by what it has as its `name`.
+    """
     import json
 
     plain = to_dict(config)
@@ -76,13 +79,26 @@ def override(config: Config, assignments: Sequence[str]) -> Config:
 
 
 def _assign(plain: dict[str, Any], path: list[str], value: object, where: str) -> None:
+    group: dict[str, Any] | list[Any] = plain
     for key in path[:-1]:
-        if key not in plain or not isinstance(plain[key], dict):
-            raise ConfigError(f"{where} has no group {key!r}; {nearest(key, plain)}")
-        plain, where = plain[key], f"{where}.{key}"
-    if path[-1] not in plain:
-        raise ConfigError(f"{where} has no key {path[-1]!r}; {nearest(path[-1], plain)}")
-    plain[path[-1]] = value
+        entries = _entries(group)
+        if not isinstance(entries.get(key), dict | list):
+            groups = [name for name, each in entries.items() if isinstance(each, dict | list)]
+            raise ConfigError(f"{where} has no group {key!r}; {nearest(key, groups)}")
+        group, where = entries[key], f"{where}.{key}"
+    last, entries = path[-1], _entries(group)
+    if last not in entries or not isinstance(group, dict):
+        raise ConfigError(f"{where} has no key {last!r}; {nearest(last, entries)}")
+    group[last] = value
+
+
+def _entries(group: dict[str, Any] | list[Any]) -> dict[str, Any]:
+    """What may be named in a group of keys, or in a list."""
+    if isinstance(group, dict):
+        return group
+    named = {str(index): each for index, each in enumerate(group)}
+    own = [cast(dict[str, Any], each) for each in group if isinstance(each, dict)]
+    return named | {each["name"]: each for each in own if isinstance(each.get("name"), str)}
 
 
 def _is_config(value: object) -> bool:

@@ -163,7 +163,7 @@ def test_an_unknown_recipe_names_the_nearest(triptych: Command) -> None:
     done = triptych("train", "shape")
     assert done.code == 2
     assert "did you mean shapes" in done.sentence
-    assert "did you mean flickr8k" in triptych("recipes", "flickr9k").sentence
+    assert "did you mean flickr8k" in triptych("recipes", "show", "flickr9k").sentence
 
 
 @pytest.mark.parametrize(

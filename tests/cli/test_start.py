@@ -95,6 +95,6 @@ def test_debug_lets_the_traceback_through(
     from triptych.errors import UnknownNameError
 
     monkeypatch.setenv("TRIPTYCH_DEBUG", "")
-    monkeypatch.setattr(sys, "argv", ["triptych", "--debug", "recipes", "flickr9k"])
+    monkeypatch.setattr(sys, "argv", ["triptych", "--debug", "recipes", "show", "flickr9k"])
     with pytest.raises(UnknownNameError):
         main()

@@ -7,7 +7,9 @@ import typer
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name of a recipe; `triptych recipes` lists them.")],
+    recipe: Annotated[
+        str, typer.Argument(help="Name of a recipe (`triptych recipes` lists them) or YAML file.")
+    ],
     assignments: Annotated[
         list[str] | None,
         typer.Argument(help="Changes to the recipe, like train.epochs=2."),
@@ -24,7 +26,7 @@ def train(
 
     from triptych.recipes import run_recipe
 
-    folder = out or Path("runs") / recipe
+    folder = out or Path("runs") / Path(recipe).stem
     result = run_recipe(recipe, assignments or [], data=data, folder=folder, resume=resume)
     if as_json:
         print(json.dumps(result, indent=2))

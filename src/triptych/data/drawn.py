@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from triptych.data.worlds import WORLDS, find_world
 from triptych.data.worlds.samples import WorldSamples
-from triptych.data.worlds.shape_samples import ShapeSamples
+from triptych.data.worlds.shape_samples import Content, ShapeSamples
 from triptych.data.worlds.wording import Split
 from triptych.errors import ConfigError
 from triptych.processor import Processor
@@ -58,6 +58,9 @@ class DrawnWorld:
 class DrawnShapes:
     """Small pictures of one or two coloured shapes with captions: what a first try needs."""
 
+    content: Content = "shapes"
+    """Shapes, or one colour all over, which is learned within a hundred steps."""
+
     num_samples: int
     """How many are drawn."""
 
@@ -78,5 +81,10 @@ class DrawnShapes:
     def build(self, processor: Processor) -> ShapeSamples:
         """The pictures as training samples."""
         return ShapeSamples(
-            processor, self.num_samples, first=self.first, prompt=self.prompt, size=self.size
+            processor,
+            self.num_samples,
+            content=self.content,
+            first=self.first,
+            prompt=self.prompt,
+            size=self.size,
         )

@@ -1,12 +1,15 @@
-"""Complete runs, by name."""
+"""Complete runs: functions by name, stagings in YAML by name or file, and their debug twins."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from triptych.config import override
+from triptych.config import from_dict, override
 from triptych.errors import CheckpointError, UnknownNameError
-from triptych.recipes import flickr8k, mini, shapes
+from triptych.recipes import flickr8k, mini, shapes, staged
 from triptych.recipes.recipe import Recipe
+from triptych.recipes.stages import StagedRecipe
+from triptych.recipes.twins import SUFFIX, twin_of
+from triptych.recipes.yaml_files import read_yaml_file
 from triptych.train.checkpoints import has_checkpoint, refuse_to_replace
 from triptych.train.locking import locked
 
@@ -29,15 +32,46 @@ RECIPES: Mapping[str, Recipe] = {
 }
 
 
+STAGINGS = Path(__file__).parent / "stagings"
+"""Folder of the published stagings that come with the package, one YAML file each."""
+
+
+def recipe_names() -> list[str]:
+    """Everything that can be trained by name, debug twins behind their originals."""
+    stagings = sorted(path.stem for path in STAGINGS.glob("*.yaml"))
+    return [*RECIPES, *(name + end for name in stagings for end in ("", SUFFIX))]
+
+
 def find_recipe(name: str) -> Recipe:
-    """The recipe of that name.
+    """The recipe of that name, or in that YAML file.
 
     Raises:
         UnknownNameError: there is none.
+        ConfigError: the file cannot be read or describes no recipe.
     """
-    if name not in RECIPES:
-        raise UnknownNameError("recipe", name, RECIPES)
-    return RECIPES[name]
+    if name in RECIPES:
+        return RECIPES[name]
+    if name.endswith((".yaml", ".yml")):
+        return _staged(read_recipe(Path(name)))
+    if name not in recipe_names():
+        raise UnknownNameError("recipe", name, recipe_names())
+    own = STAGINGS / f"{name}.yaml"
+    if own.is_file():
+        return _staged(read_recipe(own))
+    return _staged(twin_of(read_recipe(STAGINGS / f"{name.removesuffix(SUFFIX)}.yaml")))
+
+
+def read_recipe(path: Path) -> StagedRecipe:
+    """The recipe in a YAML file.
+
+    Raises:
+        ConfigError: it cannot be read or describes none; names the key, its value, and the nearest.
+    """
+    return from_dict(StagedRecipe, read_yaml_file(path), path.name)
+
+
+def _staged(recipe: StagedRecipe) -> Recipe:
+    return Recipe(summary=recipe.summary, default=recipe, run=staged.run)
 
 
 def run_recipe(
@@ -48,7 +82,7 @@ def run_recipe(
     folder: Path,
     resume: bool,
 ) -> dict[str, object]:
-    """Run a recipe with `key=value` changes; returns its scores.
+    """Run a recipe, by its name or its YAML file, with `key=value` changes; returns its scores.
 
     Raises:
         UnknownNameError: there is no such recipe.
@@ -69,4 +103,12 @@ def run_recipe(
         return recipe.run(settings, data, folder, resume)
 
 
-__all__ = ["RECIPES", "Recipe", "find_recipe", "run_recipe"]
+__all__ = [
+    "RECIPES",
+    "Recipe",
+    "StagedRecipe",
+    "find_recipe",
+    "read_recipe",
+    "recipe_names",
+    "run_recipe",
+]

@@ -87,6 +87,18 @@ def gradients(
     )
 
 
+def mean_losses(
+    model: VLM, batches: Sequence[ModelInputs], objectives: Objectives
+) -> dict[str, float]:
+    """Means of all objectives over some batches, neither weighted nor smoothed."""
+    counts = sum((count(batch, objectives) for batch in batches), Counts())
+    means = dict.fromkeys(objectives.learned, 0.0)
+    for batch in batches:
+        parts = mixed_loss(model, batch, objectives, counts).parts
+        means |= {name: means[name] + part for name, part in parts.items()}
+    return means
+
+
 def _check(counts: Counts, objectives: Objectives, step: int) -> None:
     if objectives.answering and not counts.labels:
         raise TrainingError(

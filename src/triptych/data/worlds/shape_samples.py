@@ -1,17 +1,30 @@
 """Drawn shapes as training samples: one small picture, one of its captions."""
 
+from typing import Literal, TypeAlias
+
 import torch
 
-from triptych.data.worlds.shapes import draw_shapes
+from triptych.data.worlds.shapes import draw_colour, draw_shapes
 from triptych.processor import Processor, Sample, ask_about
+
+Content: TypeAlias = Literal["shapes", "colours"]
+"""One or two shapes of different colours, or one colour all over."""
 
 
 class ShapeSamples:
     """Pictures of shapes as a source of training samples; number n is always the same picture."""
 
     def __init__(
-        self, processor: Processor, num_samples: int, *, first: int, prompt: str, size: int
+        self,
+        processor: Processor,
+        num_samples: int,
+        *,
+        content: Content = "shapes",
+        first: int = 0,
+        prompt: str = "",
+        size: int = 48,
     ) -> None:
+        self.draw = draw_shapes if content == "shapes" else draw_colour
         self.processor = processor
         self.num_samples = num_samples
         self.first = first
@@ -25,8 +38,8 @@ class ShapeSamples:
         """Unknown before a caption is chosen."""
 
     def sample(self, index: int, generator: torch.Generator) -> Sample:
-        """One picture, and one of three ways to describe it."""
-        drawn = draw_shapes(self.first + index, size=self.size)
+        """One picture, and one of the ways to describe it."""
+        drawn = self.draw(self.first + index, size=self.size)
         chosen = int(torch.randint(len(drawn.captions), (), generator=generator))
         asked = ask_about([drawn.image], self.prompt)
         answer = {"role": "assistant", "content": drawn.captions[chosen]}

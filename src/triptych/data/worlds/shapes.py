@@ -63,6 +63,14 @@ def draw_shapes(number: int, *, size: int = 64, seed: int = 0) -> DrawnPicture:
     return DrawnPicture(f"shapes-{seed}-{number}", image, shapes, _captions(shapes))
 
 
+def draw_colour(number: int, *, size: int = 64, seed: int = 0) -> DrawnPicture:
+    """Picture `number` of one colour and nothing else: what can be learned at a glance."""
+    chance = random.Random(f"colours-{seed}-{number}")
+    colour = chance.choice(list(COLOURS))
+    image = Image.new("RGB", (size, size), COLOURS[colour])
+    return DrawnPicture(f"colours-{seed}-{number}", image, (), (colour,))
+
+
 def _place(chance: random.Random) -> tuple[DrawnShape, ...]:
     names: list[tuple[Colour, Kind]] = chance.sample(
         [(colour, kind) for colour in COLOURS for kind in KINDS], 2

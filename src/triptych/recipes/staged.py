@@ -1,0 +1,134 @@
+"""Running a recipe in stages.
+
+    runs/NAME/recipe.yaml                    as it was resolved
+    runs/NAME/STAGE/record.jsonl, ...        what every run writes, stage by stage
+    runs/NAME/STAGE/left_out.json            what each source left out, and why
+    runs/NAME/model/, scores.json            what came of it
+
+A run that is gone on with passes through the stages that are done and takes up the one that is not.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from triptych.checkpoint.files import write_bytes, write_json
+from triptych.checkpoint.model_folder import LoadedModel, save_model
+from triptych.config import to_dict
+from triptych.data.mixture import Mixture
+from triptych.fusion.vlm import PANELS, VLM
+from triptych.processor import Processor, Sample
+from triptych.recipes.beginning import begin
+from triptych.recipes.stages import Stage, StagedRecipe
+from triptych.recipes.yaml_files import write_yaml
+from triptych.train import TrainConfig, fit
+from triptych.train.checkpoints import has_checkpoint
+from triptych.train.memory import peak_memory_bytes
+from triptych.train.plot import plot_losses
+from triptych.train.record import read_record, say
+from triptych.train.step import into_batches, mean_losses
+
+LEFT_OUT = "left_out.json"
+
+
+def run(recipe: StagedRecipe, data: Path | None, folder: Path, resume: bool) -> dict[str, object]:
+    """Train stage by stage; paths of sources are relative to `data`.
+
+    Raises:
+        DataError: a source cannot be read, or too many of its samples cannot be used.
+        TrainingError, UsageError, CheckpointError: as `triptych.train.fit`, `begin`.
+    """
+    started = time.monotonic()
+    write_bytes(folder / "recipe.yaml", write_yaml(to_dict(recipe)).encode())
+    loaded = begin(recipe.model, folder.resolve().name)
+    stages: dict[str, object] = {
+        stage.name: run_stage(stage, loaded, data or Path(), folder / stage.name, resume=resume)
+        for stage in recipe.stages
+    }
+    save_model(folder / "model", loaded.architecture, loaded.model, loaded.processor.tokenizer)
+    result: dict[str, object] = {
+        "stages": stages,
+        "minutes of this sitting": (time.monotonic() - started) / 60,
+        "peak_memory_gb": peak_memory_bytes() / 1e9,
+        "files": {"model": str(folder / "model"), "recipe.yaml": str(folder / "recipe.yaml")},
+    }
+    write_json(folder / "scores.json", result)
+    return result
+
+
+def run_stage(
+    stage: Stage, loaded: LoadedModel, root: Path, folder: Path, *, resume: bool
+) -> dict[str, object]:
+    """Train one stage in place; returns what it took and what it gave."""
+    processor, train = loaded.processor, stage.train
+    source = stage.data.build(processor, root, train.seed)
+    say(f"stage {stage.name} trains {', '.join(moving(train))} on {len(source):,} samples")
+    for line in source.summary().splitlines():
+        say(line)
+    write_left_out(source, folder)
+    held_out = source
+    if stage.validation is not None:
+        held_out = stage.validation.build(processor, root, train.seed)
+    samples = _first_samples(held_out, stage.num_validated)
+    begin_anew(stage.fresh, loaded, train.seed)
+    before = held_out_loss(loaded.model.eval(), processor, samples, train)
+    progress = fit(
+        loaded.architecture,
+        loaded.model,
+        processor,
+        source,
+        train,
+        folder,
+        validate=lambda each: {"val_loss": held_out_loss(each, processor, samples, train)},
+        resume=resume and has_checkpoint(folder),
+    )
+    write_left_out(source, folder)
+    plot_losses(folder / "record.jsonl", folder / "loss.png")
+    return {
+        "trained": moving(train),
+        "learned": list(train.objectives.learned),
+        "steps": progress.step,
+        "minutes": progress.seconds / 60,
+        "val_loss before": before,
+        "val_loss": read_record(folder / "record.jsonl")[-1]["val_loss"],
+    }
+
+
+def begin_anew(panels: Sequence[str], loaded: LoadedModel, seed: int) -> None:
+    """Give some panels of a model fresh weights, which depend on the seed alone."""
+    if panels:
+        other = loaded.architecture.build(seed + 1)  # others than a model of that seed had at first
+        for panel in panels:
+            fresh = cast(nn.Module, getattr(other, panel))
+            cast(nn.Module, getattr(loaded.model, panel)).load_state_dict(fresh.state_dict())
+
+
+def moving(train: TrainConfig) -> list[str]:
+    """The panels that a stage trains."""
+    return [panel for panel in PANELS if getattr(train.learning_rates, panel)]
+
+
+def write_left_out(source: Mixture, folder: Path) -> None:
+    """What each source of a mixture left out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / LEFT_OUT, [ledger.as_dict() for ledger in source.ledgers])
+
+
+def _first_samples(source: Mixture, count: int) -> list[Sample]:
+    return [
+        source.sample(index, torch.Generator().manual_seed(index))
+        for index in range(min(count, len(source)))
+    ]
+
+
+@torch.inference_mode()
+def held_out_loss(
+    model: VLM, processor: Processor, samples: Sequence[Sample], train: TrainConfig
+) -> float:
+    """Mean of the first objective of a stage over samples, as its record has it."""
+    batches = into_batches(samples, processor, train)
+    return mean_losses(model, batches, train.objectives)[train.objectives.learned[0]]
