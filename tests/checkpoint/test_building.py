@@ -15,7 +15,7 @@ from triptych.checkpoint.files import read_tensors, write_tensors
 from triptych.checkpoint.layouts import export_model, import_model
 from triptych.checkpoint.model_folder import LoadedModel, load_model, save_model
 from triptych.checkpoint.parts import load_language, load_vision
-from triptych.connector import QFormerConfig
+from triptych.connector import AttentionPoolConfig, QFormerConfig
 from triptych.errors import CheckpointError, ConfigError, TokenError, UnknownNameError, UsageError
 from triptych.generate import GenerationOptions, generate
 from triptych.media import PadToSquareConfig
@@ -121,6 +121,8 @@ def test_every_connector_makes_a_model_that_answers_and_comes_back(
 ):
     small = QFormerConfig(num_queries=4, dim=32, depth=2, num_heads=2, ffn_dim=48)
     monkeypatch.setitem(CONNECTORS, "qformer", lambda: small)  # BLIP-2's takes seconds
+    pool = AttentionPoolConfig(num_heads=2)  # Qwen-VL's 32 do not divide so small a width
+    monkeypatch.setitem(CONNECTORS, "attention_pool", lambda: pool)
     built = build(vision, language, connector)
     save_model(tmp_path / "new", built.architecture, built.model, built.processor.tokenizer)
     again = load_model(tmp_path / "new")

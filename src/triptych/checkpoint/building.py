@@ -34,6 +34,7 @@ from triptych.checkpoint.parts import (
     read_vision_config,
 )
 from triptych.connector import (
+    AttentionPoolConfig,
     ConnectorConfig,
     LinearConfig,
     MergerConfig,
@@ -50,6 +51,7 @@ from triptych.published.pictures import pad_colour
 from triptych.text import PLAIN_CAPTION, ChatTemplate, Tokenizer
 
 CONNECTORS: Mapping[str, Callable[[], ConnectorConfig]] = {
+    "attention_pool": AttentionPoolConfig,
     "linear": LinearConfig,
     "merger": MergerConfig,
     "mlp": mlp_llava_1_5,

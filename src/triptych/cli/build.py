@@ -19,7 +19,10 @@ def build(
     ],
     out: Annotated[Path, typer.Option(help="Folder to write; an older model in it is replaced.")],
     connector: Annotated[
-        str, typer.Option(help="linear, merger, mlp, pixel_shuffle, qformer or resampler.")
+        str,
+        typer.Option(
+            help="attention_pool, linear, merger, mlp, pixel_shuffle, qformer or resampler."
+        ),
     ] = "mlp",
     seed: Annotated[int, typer.Option(help="Of the connector's fresh weights.")] = 0,
     offline: OfflineOption = False,

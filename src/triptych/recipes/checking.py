@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from triptych.architectures import ARCHITECTURES, Architecture
+from triptych.architectures import Architecture
 from triptych.checkpoint.building import CONNECTORS
 from triptych.data.mixture import Share
 from triptych.errors import ConfigError, DataError, UnknownNameError
@@ -26,8 +26,8 @@ def check_recipe(recipe: StagedRecipe, data: Path | None = None) -> list[str]:
         ConfigError: a stage trains a panel that has no weights, or none at all.
         DataError: a file or folder of a source is not there.
     """
-    if recipe.twin and recipe.twin not in ARCHITECTURES:
-        raise UnknownNameError("architecture", recipe.twin, ARCHITECTURES)
+    if recipe.twin:
+        resolve(recipe.twin)
     design = _design(recipe)
     for stage in recipe.stages:
         _check_panels(stage, design)

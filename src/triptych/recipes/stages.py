@@ -67,7 +67,7 @@ class JoinedModel:
     """Folder or name on the Hub of a language model."""
 
     connector: str = "mlp"
-    """linear, merger, mlp, pixel_shuffle, qformer or resampler."""
+    """attention_pool, linear, merger, mlp, pixel_shuffle, qformer or resampler."""
 
     seed: int = 0
     """Of the connector's weights."""
@@ -148,9 +148,9 @@ class StagedRecipe:
     paper: str = ""
     """Where the staging was published."""
 
-    twin: str = ""
-    """Debug architecture of the same kind; the recipe NAME_debug trains it in the same stages on
-    drawn shapes, on a CPU in seconds."""
+    twin: str | Architecture = ""
+    """Debug architecture of the same kind, by its name or all of its configuration. The recipe
+    NAME_debug trains it in the same stages on drawn pictures, on a CPU in seconds."""
 
     def __post_init__(self) -> None:
         if not self.stages:

@@ -11,10 +11,10 @@ panels grow together, and what stands between vision and language begins anew af
 
 from dataclasses import asdict, replace
 
-from triptych.architectures import find_architecture
 from triptych.data.drawn import DrawnShapes
 from triptych.data.mixture import MixtureConfig, Share
 from triptych.errors import ConfigError
+from triptych.recipes.beginning import resolve
 from triptych.recipes.stages import FreshModel, Panel, Stage, StagedRecipe
 from triptych.train import PanelRates, TrainConfig
 
@@ -50,7 +50,7 @@ def twin_of(recipe: StagedRecipe) -> StagedRecipe:
     """
     if not recipe.twin:
         raise ConfigError("the recipe has no debug twin; name an architecture under twin")
-    max_tokens = find_architecture(recipe.twin).processor.max_tokens
+    max_tokens = resolve(recipe.twin).processor.max_tokens
     growing = Stage(
         name="grow", train=GROWING, data=_colours(0, NUM_GROWING), validation=_colours(-1, 4)
     )
