@@ -1,15 +1,19 @@
 """How questions are worded: many ways for training, other ways for testing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal, TypeAlias
 
+from triptych.data.worlds.rewording import as_people_write, spread
 from triptych.errors import ConfigError
 
 Split: TypeAlias = Literal["train", "dev", "test", "combinations"]
 """Disjoint seeds. `train` and `dev` share wordings; `test` and `combinations` have wordings of
 their own. `combinations` shows what training never pairs (a colour with a shape, say)."""
+
+SHARE_SPREAD = 0.6
+"""Of the questions in training, those worded in one of the ways that are spread out."""
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test", "combinations")
 
@@ -26,6 +30,8 @@ class Phrases:
     """For training and validation."""
     unseen: tuple[str, ...]
     """For testing only."""
+    more: tuple[str, ...] = ()
+    """For training only, each standing for many; see `triptych.data.worlds.rewording`."""
 
     def __post_init__(self) -> None:
         if len(self.seen) < 10 or len(self.unseen) < 2:
@@ -42,5 +48,23 @@ def word(
 ) -> str:
     """One wording of a question of this kind, as this split asks it."""
     ways = phrases[kind]
-    held_out = split in ("test", "combinations")
-    return rng.choice(ways.unseen if held_out else ways.seen).format(**slots)
+    if split in ("test", "combinations"):
+        return rng.choice(ways.unseen).format(**slots)
+    if split == "dev":
+        return rng.choice(ways.seen).format(**slots)
+    is_spread = ways.more and rng.random() < SHARE_SPREAD
+    way = spread(rng.choice(ways.more), rng) if is_spread else rng.choice(ways.seen)
+    return as_people_write(way.format(**slots), rng)
+
+
+def with_more(
+    phrases: Mapping[str, Phrases], more: Mapping[str, tuple[str, ...]]
+) -> dict[str, Phrases]:
+    """The same phrases with more ways for training.
+
+    Raises:
+        ConfigError: there are more ways to ask something unknown.
+    """
+    if unknown := set(more) - set(phrases):
+        raise ConfigError(f"there are more ways to ask {min(unknown)!r}, which nobody asks")
+    return {kind: replace(own, more=more.get(kind, ())) for kind, own in phrases.items()}

@@ -4,115 +4,119 @@ from collections.abc import Mapping, Sequence
 from itertools import permutations
 from random import Random
 
+from triptych.data.worlds import more_ways
 from triptych.data.worlds.asking import Asking, counts, says
 from triptych.data.worlds.clips.facts import BEAT, ClipFacts, Mover, happenings
 from triptych.data.worlds.clips.plots import comparable, one_after_another
-from triptych.data.worlds.wording import Phrases
+from triptych.data.worlds.wording import Phrases, with_more
 
-PHRASES: dict[str, Phrases] = {
-    "clips/direction": Phrases(
-        seen=(
-            "Which way does the {name} move?",
-            "In which direction does the {name} move?",
-            "Where does the {name} go: left, right, up or down?",
-            "What is the direction of the {name}?",
-            "The {name} moves in which direction?",
-            "Tell me which way the {name} moves.",
-            "Does the {name} move left, right, up, down, or not at all?",
-            "Which direction does the {name} take?",
-            "Left, right, up or down: which way does the {name} go?",
-            "Towards which side is the {name} moving?",
-            "Watch the {name}. Which way does it go?",
-            "Say in which direction the {name} travels.",
+PHRASES: dict[str, Phrases] = with_more(
+    {
+        "clips/direction": Phrases(
+            seen=(
+                "Which way does the {name} move?",
+                "In which direction does the {name} move?",
+                "Where does the {name} go: left, right, up or down?",
+                "What is the direction of the {name}?",
+                "The {name} moves in which direction?",
+                "Tell me which way the {name} moves.",
+                "Does the {name} move left, right, up, down, or not at all?",
+                "Which direction does the {name} take?",
+                "Left, right, up or down: which way does the {name} go?",
+                "Towards which side is the {name} moving?",
+                "Watch the {name}. Which way does it go?",
+                "Say in which direction the {name} travels.",
+            ),
+            unseen=(
+                "Where is the {name} heading?",
+                "What way is the {name} travelling?",
+                "Follow the {name} and name the direction of its motion.",
+                "If the {name} moves, which way is that?",
+            ),
         ),
-        unseen=(
-            "Where is the {name} heading?",
-            "What way is the {name} travelling?",
-            "Follow the {name} and name the direction of its motion.",
-            "If the {name} moves, which way is that?",
+        "clips/order": Phrases(
+            seen=(
+                "Which came first, the {one} or the {other}?",
+                "Which appears first, the {one} or the {other}?",
+                "What is seen first: the {one} or the {other}?",
+                "Was the {one} or the {other} there first?",
+                "Which of the two comes earlier, the {one} or the {other}?",
+                "Does the {one} or the {other} appear earlier?",
+                "Of the {one} and the {other}, which shows up first?",
+                "Who is first to appear, the {one} or the {other}?",
+                "The {one} and the {other}: which comes first?",
+                "Tell me which is visible first, the {one} or the {other}.",
+                "Between the {one} and the {other}, what appears first?",
+            ),
+            unseen=(
+                "Which one turns up before the other, the {one} or the {other}?",
+                "In order of appearance, is the {one} or the {other} ahead?",
+                "What enters the clip sooner, the {one} or the {other}?",
+            ),
         ),
-    ),
-    "clips/order": Phrases(
-        seen=(
-            "Which came first, the {one} or the {other}?",
-            "Which appears first, the {one} or the {other}?",
-            "What is seen first: the {one} or the {other}?",
-            "Was the {one} or the {other} there first?",
-            "Which of the two comes earlier, the {one} or the {other}?",
-            "Does the {one} or the {other} appear earlier?",
-            "Of the {one} and the {other}, which shows up first?",
-            "Who is first to appear, the {one} or the {other}?",
-            "The {one} and the {other}: which comes first?",
-            "Tell me which is visible first, the {one} or the {other}.",
-            "Between the {one} and the {other}, what appears first?",
+        "clips/speed": Phrases(
+            seen=(
+                "Which moves faster, the {one} or the {other}?",
+                "Which is faster, the {one} or the {other}?",
+                "What moves more quickly: the {one} or the {other}?",
+                "Is the {one} or the {other} faster?",
+                "Of the {one} and the {other}, which is quicker?",
+                "Does the {one} or the {other} move at a higher speed?",
+                "Who is quicker, the {one} or the {other}?",
+                "The {one} and the {other} move. Which is the faster?",
+                "Tell me which has the higher speed, the {one} or the {other}.",
+                "Compare the {one} with the {other}: which moves faster?",
+                "Between the {one} and the {other}, what is faster?",
+            ),
+            unseen=(
+                "Which one covers more ground in the same time, the {one} or the {other}?",
+                "In a race of the {one} and the {other}, which would win?",
+                "What travels at the greater speed, the {one} or the {other}?",
+            ),
         ),
-        unseen=(
-            "Which one turns up before the other, the {one} or the {other}?",
-            "In order of appearance, is the {one} or the {other} ahead?",
-            "What enters the clip sooner, the {one} or the {other}?",
+        "clips/count_end": Phrases(
+            seen=(
+                "How many objects are there at the end?",
+                "How many objects are visible at the end?",
+                "How many objects does the last frame show?",
+                "At the end of the clip, how many objects are left?",
+                "Count the objects at the end.",
+                "When the clip ends, how many objects can be seen?",
+                "What is the number of objects at the end?",
+                "How many things are in the final frame?",
+                "How many shapes are there in the end?",
+                "Tell me how many objects there are at the end of the video.",
+                "In the last frame, how many objects do you see?",
+            ),
+            unseen=(
+                "How many objects remain when the clip is over?",
+                "With how many objects does the video end?",
+                "Give the count of objects in the closing frame.",
+            ),
         ),
-    ),
-    "clips/speed": Phrases(
-        seen=(
-            "Which moves faster, the {one} or the {other}?",
-            "Which is faster, the {one} or the {other}?",
-            "What moves more quickly: the {one} or the {other}?",
-            "Is the {one} or the {other} faster?",
-            "Of the {one} and the {other}, which is quicker?",
-            "Does the {one} or the {other} move at a higher speed?",
-            "Who is quicker, the {one} or the {other}?",
-            "The {one} and the {other} move. Which is the faster?",
-            "Tell me which has the higher speed, the {one} or the {other}.",
-            "Compare the {one} with the {other}: which moves faster?",
-            "Between the {one} and the {other}, what is faster?",
+        "clips/window": Phrases(
+            seen=(
+                "What happens between {start} s and {end} s?",
+                "What happens from {start} s to {end} s?",
+                "Between {start} s and {end} s, what happens?",
+                "What can be seen happening between {start} and {end} seconds?",
+                "Describe what happens between {start} s and {end} s.",
+                "What takes place from second {start} to second {end}?",
+                "Say what happens from {start} s until {end} s.",
+                "From {start} s to {end} s of the clip, what happens?",
+                "What changes between {start} s and {end} s?",
+                "What goes on between {start} s and {end} s?",
+                "Look at {start} s to {end} s. What happens?",
+            ),
+            unseen=(
+                "What occurs between {start} s and {end} s?",
+                "Tell me about the time from {start} s to {end} s.",
+                "In the interval from {start} to {end} seconds, what do you see happen?",
+            ),
         ),
-        unseen=(
-            "Which one covers more ground in the same time, the {one} or the {other}?",
-            "In a race of the {one} and the {other}, which would win?",
-            "What travels at the greater speed, the {one} or the {other}?",
-        ),
-    ),
-    "clips/count_end": Phrases(
-        seen=(
-            "How many objects are there at the end?",
-            "How many objects are visible at the end?",
-            "How many objects does the last frame show?",
-            "At the end of the clip, how many objects are left?",
-            "Count the objects at the end.",
-            "When the clip ends, how many objects can be seen?",
-            "What is the number of objects at the end?",
-            "How many things are in the final frame?",
-            "How many shapes are there in the end?",
-            "Tell me how many objects there are at the end of the video.",
-            "In the last frame, how many objects do you see?",
-        ),
-        unseen=(
-            "How many objects remain when the clip is over?",
-            "With how many objects does the video end?",
-            "Give the count of objects in the closing frame.",
-        ),
-    ),
-    "clips/window": Phrases(
-        seen=(
-            "What happens between {start} s and {end} s?",
-            "What happens from {start} s to {end} s?",
-            "Between {start} s and {end} s, what happens?",
-            "What can be seen happening between {start} and {end} seconds?",
-            "Describe what happens between {start} s and {end} s.",
-            "What takes place from second {start} to second {end}?",
-            "Say what happens from {start} s until {end} s.",
-            "From {start} s to {end} s of the clip, what happens?",
-            "What changes between {start} s and {end} s?",
-            "What goes on between {start} s and {end} s?",
-            "Look at {start} s to {end} s. What happens?",
-        ),
-        unseen=(
-            "What occurs between {start} s and {end} s?",
-            "Tell me about the time from {start} s to {end} s.",
-            "In the interval from {start} to {end} seconds, what do you see happen?",
-        ),
-    ),
-}
+    },
+    more_ways.CLIPS,
+)
 
 _SAID = {
     "left": ("left", "to the left", "it moves left", "leftwards"),

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from triptych.data.worlds import more_ways
 from triptych.data.worlds.scenes.words import phrases
-from triptych.data.worlds.wording import Phrases
+from triptych.data.worlds.wording import Phrases, with_more
 
 _DIFFERENCE = phrases(
     """What changed from the first to the second picture?
@@ -114,14 +115,17 @@ _FEW_SHOT = phrases(
     {sentence} Complete: picture {last} is a""",
 )
 
-PHRASES: Mapping[str, Phrases] = {
-    "difference": _DIFFERENCE,
-    "which": _WHICH,
-    "same": _SAME,
-    "count": _COUNT,
-    "attribute": _ATTRIBUTE,
-    "few_shot": _FEW_SHOT,
-}
+PHRASES: Mapping[str, Phrases] = with_more(
+    {
+        "difference": _DIFFERENCE,
+        "which": _WHICH,
+        "same": _SAME,
+        "count": _COUNT,
+        "attribute": _ATTRIBUTE,
+        "few_shot": _FEW_SHOT,
+    },
+    more_ways.PAIRS,
+)
 """By kind."""
 
 INVENTED: tuple[str, ...] = (

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from triptych.data.worlds.wording import Phrases
+from triptych.data.worlds import more_ways
+from triptych.data.worlds.wording import Phrases, with_more
 
 
 def phrases(seen: str, unseen: str) -> Phrases:
@@ -291,21 +292,24 @@ _DETECT = phrases(
     Localise the {things}.""",
 )
 
-PHRASES: Mapping[str, Phrases] = {
-    "caption": _CAPTION,
-    "attribute/colour": _COLOUR,
-    "attribute/shape": _SHAPE,
-    "attribute/size": _SIZE,
-    "attribute/texture": _TEXTURE,
-    "existence": _EXISTENCE,
-    "count": _COUNT,
-    "comparison/more": _MORE,
-    "comparison/which": _WHICH,
-    "comparison/larger": _LARGER,
-    "relation/yesno": _YESNO,
-    "relation/choice": _CHOICE,
-    "locate": _LOCATE,
-    "point": _POINT,
-    "detect": _DETECT,
-}
+PHRASES: Mapping[str, Phrases] = with_more(
+    {
+        "caption": _CAPTION,
+        "attribute/colour": _COLOUR,
+        "attribute/shape": _SHAPE,
+        "attribute/size": _SIZE,
+        "attribute/texture": _TEXTURE,
+        "existence": _EXISTENCE,
+        "count": _COUNT,
+        "comparison/more": _MORE,
+        "comparison/which": _WHICH,
+        "comparison/larger": _LARGER,
+        "relation/yesno": _YESNO,
+        "relation/choice": _CHOICE,
+        "locate": _LOCATE,
+        "point": _POINT,
+        "detect": _DETECT,
+    },
+    more_ways.SCENES,
+)
 """By kind, and where a kind is asked in several forms, by form."""

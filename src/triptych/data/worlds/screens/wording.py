@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from triptych.data.worlds import more_ways
 from triptych.data.worlds.screens.state_wording import STATE_PHRASES
-from triptych.data.worlds.wording import Phrases
+from triptych.data.worlds.wording import Phrases, with_more
 
 _CLICK: Mapping[str, Phrases] = {
     "click button": Phrases(
@@ -263,5 +264,7 @@ _ACTION: Mapping[str, Phrases] = {
     ),
 }
 
-PHRASES: Mapping[str, Phrases] = {**_CLICK, **STATE_PHRASES, **_OTHER, **_ACTION}
+PHRASES: Mapping[str, Phrases] = with_more(
+    {**_CLICK, **STATE_PHRASES, **_OTHER, **_ACTION}, more_ways.SCREENS
+)
 """By topic: the kind of question and what it is about."""

@@ -1,0 +1,143 @@
+"""Ways of asking that are spread out, so that training meets thousands of wordings.
+
+    [Tell me|Say] [which|what] colour the {thing} [is|has].      eight wordings in one line
+
+A small model that learns every word from these questions alone learns a dozen wordings by heart and
+is lost at the next. What a person adds (a greeting, "please", a missing question mark) is added in
+training, too. Wordings that are held out are never among them, see the tests.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import product
+from random import Random
+
+_CHOICE = re.compile(r"\[([^\[\]]*)\]")
+
+OPENINGS = (
+    *("Please:", "Hello!", "Hi,", "Hey,", "Hello, a question:", "One question:", "Next question:"),
+    *("Now:", "OK,", "Well,", "So,", "And:", "Then:", "Also:", "Quickly:", "Once more:"),
+    *("Look closely.", "Look at the picture.", "Look at this image.", "Look again.", "Look here:"),
+    *("Have a look.", "Take a good look.", "Study the picture carefully.", "See the image."),
+    *(
+        "Here is a picture.",
+        "This is an image.",
+        "I have a question about this picture.",
+        "Help me:",
+    ),
+    *(
+        "I need help with this.",
+        "You are an assistant who can see.",
+        "Answer briefly.",
+        "Be exact.",
+    ),
+    *(
+        "Answer the question.",
+        "From what you see:",
+        "Going by the picture:",
+        "As far as you can see:",
+    ),
+    *("Think first.", "Judge for yourself:", "My friend asks:", "Somebody wants to know:"),
+    *("The user asks:", "Question:", "Q:", "Task:", "Your task:", "Instruction:", "Request:"),
+    *("Without guessing:", "If you can:", "In short:", "To begin with:", "Last one:", "Sorry,"),
+)
+"""What may stand in front of a question."""
+
+CLOSINGS = (
+    *("Please.", "Thanks!", "Thank you.", "Thanks in advance.", "Answer briefly.", "Be brief."),
+    *(
+        "Just the answer.",
+        "Only the answer, please.",
+        "No explanation.",
+        "Keep it short.",
+        "Be exact.",
+    ),
+    *(
+        "Look carefully.",
+        "Take your time.",
+        "I cannot tell.",
+        "I can't make it out.",
+        "You can see it.",
+    ),
+    *("That is all I need.", "I would like to be sure.", "It is for a test.", "What do you think?"),
+    *("Don't guess.", "Go.", "Over to you.", "Your answer?", "Answer:", "A:", "OK?", "Cheers."),
+)
+"""What may stand behind it."""
+
+ASK = "[Tell me|Say|Let me know|Find out|Report|Determine|Work out|Figure out|Explain]"
+COULD = (
+    "[Can|Could|Would|Will] you [tell me|say|let me know|find out|make out|see|tell|explain|answer]"
+)
+WANT = (
+    "[I want to know|I'd like to know|I would like to hear|I am asking|I was asked|My question is|"
+    "The question is|Do you know|Do you see|I have to find out|We must know|It would help to know|"
+    "I forgot|I am curious|I am not sure|Help me see|Have you noticed|Please find out|Please say]"
+)
+GIVE = "[Give|Name|State|Provide|Report|Return|Output|Write|Mention|Determine|Identify|Read off]"
+HERE = "[| here| in this picture| in the image| in this drawing| in the scene| on it| now]"
+END = "[?|.|]"
+
+
+def asking(*clauses: str) -> tuple[str, ...]:
+    """Of clauses like "what colour the {thing} is": said, asked and wanted."""
+    return tuple(
+        way
+        for clause in clauses
+        for way in (f"{ASK} {clause}[.|]", f"{COULD} {clause}?", f"{WANT} {clause}{END}")
+    )
+
+
+def asking_for(*things: str) -> tuple[str, ...]:
+    """Of what is asked for, like "the colour of the {thing}"."""
+    return tuple(
+        way
+        for thing in things
+        for way in (
+            f"[What|Which] [is|would be|might be] {thing}{HERE}?",
+            f"{GIVE} [me|] {thing}{HERE}[.|, please.]",
+            f"[Can|Could|Would] you [give|name|tell me|state|report|read off] {thing}?",
+            f"[I need|I want|I would like|We need|Please give|I ask for|Let me have] {thing}[.|]",
+        )
+    )
+
+
+def whether(*clauses: str) -> tuple[str, ...]:
+    """Of clauses that are true or not, like "there is {a_thing}"."""
+    return asking(*(f"[whether|if] {clause}" for clause in clauses)) + tuple(
+        f"[Yes or no|True or not|Right or wrong|Correct or not|Answer yes or no|Say yes or no]: "
+        f"{clause}[.|?|]"
+        for clause in clauses
+    )
+
+
+def spread(way: str, rng: Random) -> str:
+    """One of the wordings that a way stands for."""
+    while (match := _CHOICE.search(way)) is not None:
+        way = way[: match.start()] + rng.choice(match[1].split("|")) + way[match.end() :]
+    return " ".join(way.split())
+
+
+def all_of(way: str) -> Iterator[str]:
+    """All the wordings that a way stands for; its choices must not hold others."""
+    parts = _CHOICE.split(way)
+    choices = [part.split("|") if i % 2 else [part] for i, part in enumerate(parts)]
+    for chosen in product(*choices):
+        yield " ".join("".join(chosen).split())
+
+
+def as_people_write(question: str, rng: Random) -> str:
+    """With what people put around a question, and without what they leave out."""
+    if rng.random() < 0.12:
+        question = question.rstrip("?.!")
+    if rng.random() < 0.12:
+        question = question[:1].lower() + question[1:]
+    if rng.random() < 0.3:
+        question = f"{rng.choice(OPENINGS)} {question}"
+    if rng.random() < 0.15:
+        question = f"{question} {rng.choice(CLOSINGS)}"
+    return question
+
+
+def lines(text: str) -> Sequence[str]:
+    """One way a line."""
+    return tuple(line.strip() for line in text.strip().splitlines())
