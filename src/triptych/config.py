@@ -54,8 +54,18 @@ def from_dict(config_class: type[Config], plain: Mapping[str, Any], where: str =
         no_default = field.default is dataclasses.MISSING
         if name not in given and no_default and field.default_factory is dataclasses.MISSING:
             raise ConfigError(f"{where} needs the key {name!r}")
-    values = {key: _read(hints[key], value, f"{where}.{key}") for key, value in given.items()}
+    values = {
+        key: _read(hints[key], _of_default_type(value, fields[key]), f"{where}.{key}")
+        for key, value in given.items()
+    }
     return config_class(**values)
+
+
+def _of_default_type(value: object, field: dataclasses.Field[Any]) -> object:
+    """A group of keys that names no type is of the type that stands there by default."""
+    if _is_mapping(value) and "type" not in value and _is_config(field.default):
+        return {**value, "type": type(field.default).__name__}
+    return value
 
 
 def override(config: Config, assignments: Sequence[str]) -> Config:

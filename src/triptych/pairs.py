@@ -16,7 +16,10 @@ from triptych.errors import ConfigError, TokenError, UsageError
 from triptych.fusion.dual import DualConfig
 from triptych.fusion.matching import MatcherConfig
 from triptych.fusion.pairs import PairInputs
+from triptych.inputs import IGNORED, PREFIX_BRANCH
 from triptych.media import Limits, Picture, PixelConfig, ResizeConfig, open_image, to_pixels
+from triptych.pictures import EncodedImage
+from triptych.sequences import Sample
 from triptych.text import Tokenizer
 
 
@@ -129,6 +132,36 @@ class PairProcessor:
             token_ids[index, : len(row)] = torch.tensor(row)
             token_mask[index, : len(row)] = True
         return token_ids, token_mask
+
+    def encode_pair(self, picture: object, text: str, *, sample_id: str = "") -> Sample:
+        """A picture and the text that belongs to it, as a sample to train on.
+
+        Raises:
+            MediaError: the picture cannot be opened.
+            TokenError: the text is too long.
+        """
+        token_ids = self.token_ids(text)
+        pixels = self.encode_pictures([picture])[0]
+        return Sample(
+            sample_id=sample_id,
+            token_ids=token_ids,
+            labels=[IGNORED] * len(token_ids),
+            branches=[PREFIX_BRANCH] * len(token_ids),
+            position_ids=torch.arange(len(token_ids))[None],
+            images=(EncodedImage(pixels=pixels, height=pixels.shape[1], width=pixels.shape[2]),),
+            spans=(),
+        )
+
+    def collate(self, samples: Sequence[Sample]) -> PairInputs:
+        """Pairs as one batch, whose pictures and texts stand in one order."""
+        length = max(len(sample.token_ids) for sample in samples)
+        token_ids = torch.full((len(samples), length), self.pad_id)
+        token_mask = torch.zeros(len(samples), length, dtype=torch.bool)
+        for row, sample in enumerate(samples):
+            token_ids[row, : len(sample.token_ids)] = torch.tensor(sample.token_ids)
+            token_mask[row, : len(sample.token_ids)] = True
+        pixels = torch.stack([sample.images[0].pixels for sample in samples])
+        return PairInputs(pixels=pixels, token_ids=token_ids, token_mask=token_mask)
 
     def token_ids(self, text: str) -> list[int]:
         """Ids of one text, special tokens included.

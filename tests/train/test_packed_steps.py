@@ -13,8 +13,9 @@ from torch import Tensor
 from triptych.errors import ConfigError
 from triptych.processor import Sample
 from triptych.train import TrainConfig
+from triptych.train.passes import Passes, into_batches
 from triptych.train.record import read_record
-from triptych.train.step import Outcome, gradients, into_batches
+from triptych.train.step import Outcome, gradients
 
 LONGEST = 96
 """Tokens of a row; about three samples fit."""
@@ -32,7 +33,8 @@ def learned(
     """What a step says and its gradients, without dropout and without clipping."""
     run.model.eval().zero_grad()
     config = replace(config, clip_norm=1e9)
-    outcome = gradients(run.model, into_batches(chosen, run.processor, config), config, step=0)
+    passes = Passes(run.model, run.processor, config).of(chosen, torch.Generator())
+    outcome = gradients(run.model, passes, config, step=0)
     return outcome, {
         name: each.grad.clone()
         for name, each in run.model.named_parameters()

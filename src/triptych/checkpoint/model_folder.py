@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from triptych.architectures.architecture import Architecture
+from triptych.architectures.scorer import ScorerArchitecture
 from triptych.checkpoint.files import (
     check_fit,
     read_json,
@@ -56,7 +57,10 @@ def save_model(folder: Path, architecture: Architecture, model: VLM, tokenizer: 
 
 
 def write_model_files(
-    folder: Path, architecture: Architecture, model: VLM, tokenizer: Tokenizer
+    folder: Path,
+    architecture: Architecture | ScorerArchitecture,
+    model: torch.nn.Module,
+    tokenizer: Tokenizer,
 ) -> None:
     """Write the three files into an existing folder."""
     write_json(folder / CONFIG, to_dict(architecture))

@@ -178,7 +178,7 @@ def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> di
         shares,
         recipe.num_samples,
         max_questions=recipe.max_questions,
-        describes=recipe.train.objectives.seeing > 0,
+        describes="seeing" in recipe.train.objectives.learned,
     )
     dev = {name: _dev_samples(processor, name, recipe.num_dev) for name in shares}
     progress = fit(
@@ -248,7 +248,7 @@ def look_first(recipe: MiniRecipe, loaded: LoadedModel, folder: Path, *, resume:
             count,
             split=split,
             max_questions=recipe.max_first_questions,
-            describes=recipe.first.objectives.seeing > 0,
+            describes="seeing" in recipe.first.objectives.learned,
         )
 
     dev = {"few": _first_samples(samples(2 * recipe.num_dev, "dev"))}

@@ -28,9 +28,10 @@ from triptych.recipes.yaml_files import write_yaml
 from triptych.train import TrainConfig, fit
 from triptych.train.checkpoints import has_checkpoint
 from triptych.train.memory import peak_memory_bytes
+from triptych.train.passes import Passes
 from triptych.train.plot import plot_losses
 from triptych.train.record import read_record, say
-from triptych.train.step import into_batches, mean_losses
+from triptych.train.step import mean_losses
 
 LEFT_OUT = "left_out.json"
 
@@ -125,10 +126,9 @@ def _first_samples(source: Mixture, count: int) -> list[Sample]:
     ]
 
 
-@torch.inference_mode()
 def held_out_loss(
     model: VLM, processor: Processor, samples: Sequence[Sample], train: TrainConfig
 ) -> float:
     """Mean of the first objective of a stage over samples, as its record has it."""
-    batches = into_batches(samples, processor, train)
-    return mean_losses(model, batches, train.objectives)[train.objectives.learned[0]]
+    passes = Passes(model, processor, train).of(samples, torch.Generator())
+    return mean_losses(passes)[train.objectives.learned[0]]

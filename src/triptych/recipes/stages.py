@@ -114,14 +114,14 @@ class Stage:
                 )
         if self.num_validated < 1:
             raise ConfigError(f"num_validated must be at least 1, got {self.num_validated}")
-        objectives = self.train.objectives
-        if objectives.preferring:
+        learned = self.train.objectives.learned
+        if "preferring" in learned:
             raise ConfigError(
                 f"stage {self.name} is to learn preferences, but no source gives pairs of answers; "
                 "call triptych.train.fit with samples of encode_answers(prompt, [chosen, rejected])"
             )
         sources = [share.source for share in self.data.shares]
-        if objectives.seeing and not any(map(_describes, sources)):
+        if "seeing" in learned and not any(map(_describes, sources)):
             raise ConfigError(
                 f"stage {self.name} is to learn seeing, but none of its sources says what visual "
                 "tokens show; set describes: true in a DrawnWorld, or objectives.seeing to 0"

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from triptych.errors import CheckpointError
-from triptych.fusion.vlm import VLM
 from triptych.train.optimizer import trained_parameters
+from triptych.train.passes import Trained
 
 
 class WeightAverage:
     """The moving average of every trained parameter; with decay 0, the weights themselves."""
 
-    def __init__(self, model: VLM, decay: float) -> None:
+    def __init__(self, model: Trained, decay: float) -> None:
         self.model = model
         self.decay = decay
         parameters = trained_parameters(model) if decay else {}

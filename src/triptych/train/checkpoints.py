@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from triptych.architectures.architecture import Architecture
+from triptych.architectures.scorer import ScorerArchitecture
 from triptych.checkpoint.files import (
     PARTIAL,
     REPLACED,
@@ -105,7 +106,7 @@ class Checkpoints:
     """The checkpoints of one run, in the folder `checkpoints` of its own folder."""
 
     run: Path
-    architecture: Architecture
+    architecture: Architecture | ScorerArchitecture
     tokenizer: Tokenizer
 
     @property

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from triptych.errors import ConfigError
-from triptych.objectives.mixture import Objectives
+from triptych.objectives.mixture import Objectives, PairObjectives
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,8 +79,8 @@ class TrainConfig:
     clip_norm: float = 1.0
     """Largest gradient norm; larger gradients are scaled down."""
 
-    objectives: Objectives = Objectives()
-    """What is learned, and how much each of it counts."""
+    objectives: Objectives | PairObjectives = Objectives()
+    """What is learned, and how much each of it counts; of a matcher `PairObjectives`."""
 
     ema_decay: float = 0.0
     """Decay of the moving average of the weights that is validated and saved; 0 means none."""

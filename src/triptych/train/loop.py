@@ -16,12 +16,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from triptych.architectures.architecture import Architecture
+from triptych.architectures.scorer import ScorerArchitecture
 from triptych.errors import ConfigError, TrainingError
 from triptych.fusion.vlm import VLM
+from triptych.pairs import PairProcessor
 from triptych.processor import Processor, Sample
 from triptych.train.average import WeightAverage
 from triptych.train.checkpoints import Checkpoints, Progress, refuse_to_replace
@@ -36,11 +39,12 @@ from triptych.train.optimizer import (
     set_training,
 )
 from triptych.train.order import Order
+from triptych.train.passes import Passes, Trained
 from triptych.train.placing import place
 from triptych.train.record import Line, ProgressBar, plain, say
 from triptych.train.signals import BrokenOff, StopRequest, stop_requests
 from triptych.train.source import Made, SampleSource, count_notes
-from triptych.train.step import gradients, into_batches
+from triptych.train.step import gradients
 from triptych.train.workers import Maker, WorkerLostError, sample_maker
 
 Rewrite = Callable[
@@ -48,8 +52,9 @@ Rewrite = Callable[
 ]
 """Makes other samples of a step's samples with the help of the model, and says what it noticed."""
 
-Validate = Callable[[VLM], dict[str, float]]
-"""Scores of a model on held-out samples; `val_loss` decides which checkpoint is best."""
+Validate = Callable[[Any], dict[str, float]]
+"""Scores of a model on held-out samples; `val_loss` decides which checkpoint is best. Typed `Any`
+because it is asked of the model that is trained, of whichever class that is."""
 
 GRACE_S = 10.0
 """Time that a step may still take once the run was asked to stop; then it is thrown away."""
@@ -64,9 +69,9 @@ class Interrupted(TrainingError):
 
 
 def fit(
-    architecture: Architecture,
-    model: VLM,
-    processor: Processor,
+    architecture: Architecture | ScorerArchitecture,
+    model: Trained,
+    processor: Processor | PairProcessor,
     source: SampleSource,
     config: TrainConfig,
     folder: Path,
@@ -139,8 +144,8 @@ def fit(
 class _Run:
     """All that stays the same while a run goes on."""
 
-    model: VLM
-    processor: Processor
+    model: Trained
+    passes: Passes
     source: SampleSource
     config: TrainConfig
     validate: Validate
@@ -148,14 +153,12 @@ class _Run:
     order: Order
     optimizer: torch.optim.Optimizer
     average: WeightAverage
-    reference: VLM | None
-    """The model as it was before, where preferences are learned."""
 
     @classmethod
     def prepare(
         cls,
-        model: VLM,
-        processor: Processor,
+        model: Trained,
+        processor: Processor | PairProcessor,
         source: SampleSource,
         config: TrainConfig,
         validate: Validate,
@@ -164,26 +167,18 @@ class _Run:
         """Freeze what does not move, and make what moves the rest.
 
         Raises:
-            ConfigError: nothing would be trained, or a sample does not fit into a row.
+            ConfigError: nothing would be trained, model and objectives do not go together, or a
+                sample does not fit into a row.
         """
         # Before the weights of a checkpoint are read: what is started from, not gone on from.
-        reference = _frozen_copy(model) if config.objectives.preferring else None
+        is_preferring = "preferring" in config.objectives.learned
+        reference = _frozen_copy(model) if is_preferring else None
+        passes = Passes(model, processor, config, reference)
         order = _order(processor, source, config, is_rewritten=rewrite is not None)
         freeze(model, config.learning_rates)
         optimizer = build_optimizer(model, config)
         average = WeightAverage(model, config.ema_decay)
-        return cls(
-            model,
-            processor,
-            source,
-            config,
-            validate,
-            rewrite,
-            order,
-            optimizer,
-            average,
-            reference,
-        )
+        return cls(model, passes, source, config, validate, rewrite, order, optimizer, average)
 
     @property
     def num_steps(self) -> int:
@@ -217,8 +212,8 @@ def _step(run: _Run, maker: Maker, progress: Progress, stop: StopRequest) -> _Le
         count_notes(run.source, run.order, step, made)
         with _precision(model, config):
             samples, noticed = _rewritten(run, [each.sample for each in made], step)
-            batches = into_batches(samples, run.processor, config)
-            outcome = gradients(model, batches, config, step, run.reference)
+            passes = run.passes.of(samples, run.order.step_generator(step))
+            outcome = gradients(model, passes, config, step)
     if not outcome.fault:
         optimizer.step()
         run.average.update(step)
@@ -235,7 +230,7 @@ def _step(run: _Run, maker: Maker, progress: Progress, stop: StopRequest) -> _Le
 def _rewritten(
     run: _Run, samples: Sequence[Sample], step: int
 ) -> tuple[Sequence[Sample], dict[str, float]]:
-    if run.rewrite is None:
+    if run.rewrite is None or not isinstance(run.model, VLM):
         return samples, {}
     return run.rewrite(run.model, samples, run.order.step_generator(step))
 
@@ -260,7 +255,11 @@ def _validate(run: _Run, progress: Progress, stop: StopRequest) -> dict[str, flo
 
 
 def _order(
-    processor: Processor, source: SampleSource, config: TrainConfig, *, is_rewritten: bool
+    processor: Processor | PairProcessor,
+    source: SampleSource,
+    config: TrainConfig,
+    *,
+    is_rewritten: bool,
 ) -> Order:
     """Which samples make up which step; of a packed run those of all lengths."""
     samples_per_step, lengths = config.batch_size * config.accumulate, source.lengths()
@@ -277,8 +276,9 @@ def _order(
     return Order(len(source), samples_per_step, config.seed)
 
 
-def _frozen_copy(model: VLM) -> VLM:
-    return copy.deepcopy(model).requires_grad_(False).eval()
+def _frozen_copy(model: Trained) -> VLM | None:
+    copied = copy.deepcopy(model).requires_grad_(False).eval()
+    return copied if isinstance(copied, VLM) else None
 
 
 def _due(step: int, every: int, num_steps: int) -> bool:
@@ -315,7 +315,7 @@ def _fault(line: Line) -> str:
     return f"the {line['skipped']} of step {line['step']} is {math.nan if value is None else value}"
 
 
-def _precision(model: VLM, config: TrainConfig) -> torch.autocast:
+def _precision(model: Trained, config: TrainConfig) -> torch.autocast:
     """Matrix products in bfloat16 where that is asked for.
 
     Entered anew for each step: it keeps copies of the weights, which a step changes.

@@ -7,31 +7,47 @@ import torch
 from torch import nn
 
 from triptych.errors import ConfigError
-from triptych.fusion.vlm import PANELS, VLM
+from triptych.fusion.vlm import PANELS
 from triptych.train.config import PanelRates, TrainConfig
 from triptych.train.muon import Muon
+from triptych.train.passes import Trained
 
 
-def freeze(model: VLM, rates: PanelRates) -> None:
-    """Let only the panels with a learning rate move."""
+def panels_of(model: Trained) -> list[str]:
+    """The panels that a model has."""
+    return [panel for panel in PANELS if hasattr(model, panel)]
+
+
+def freeze(model: Trained, rates: PanelRates) -> None:
+    """Let only the panels with a learning rate move.
+
+    Raises:
+        ConfigError: a panel has a learning rate that the model has not got.
+    """
     for panel in PANELS:
+        if getattr(rates, panel) and not hasattr(model, panel):
+            raise ConfigError(
+                f"learning_rates has {panel}={getattr(rates, panel)}, but this model has no such "
+                f"panel; it has {', '.join(panels_of(model))}"
+            )
+    for panel in panels_of(model):
         getattr(model, panel).requires_grad_(getattr(rates, panel) > 0)
 
 
-def set_training(model: VLM, rates: PanelRates) -> None:
+def set_training(model: Trained, rates: PanelRates) -> None:
     """Training mode for the panels that move, evaluation mode for the frozen ones."""
     model.train()
-    for panel in PANELS:
+    for panel in panels_of(model):
         if getattr(rates, panel) == 0:
             getattr(model, panel).eval()
 
 
-def trained_parameters(model: VLM) -> dict[str, nn.Parameter]:
+def trained_parameters(model: Trained) -> dict[str, nn.Parameter]:
     """Every parameter that moves, by name."""
     return {name: each for name, each in model.named_parameters() if each.requires_grad}
 
 
-def build_optimizer(model: VLM, config: TrainConfig) -> torch.optim.Optimizer:
+def build_optimizer(model: Trained, config: TrainConfig) -> torch.optim.Optimizer:
     """The optimizer with one group for each panel and each kind of decay.
 
     Raises:
@@ -46,9 +62,9 @@ def build_optimizer(model: VLM, config: TrainConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, betas=betas, eps=1e-8, fused=True)
 
 
-def _groups(model: VLM, config: TrainConfig) -> Iterator[dict[str, object]]:
+def _groups(model: Trained, config: TrainConfig) -> Iterator[dict[str, object]]:
     is_muon = config.optimizer == "muon"
-    for panel in PANELS:
+    for panel in panels_of(model):
         rate = getattr(config.learning_rates, panel)
         moving = {
             name: parameter

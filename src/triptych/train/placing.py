@@ -3,10 +3,10 @@
 import torch
 
 from triptych.errors import ConfigError
-from triptych.fusion.vlm import VLM
+from triptych.train.passes import Trained
 
 
-def place(model: VLM, device: str) -> None:
+def place(model: Trained, device: str) -> None:
     """Bring a model to a device, all its weights with it; an empty name leaves it where it is.
 
     Raises:
