@@ -1,8 +1,5 @@
 """What a run in stages begins with: a model, its weights and its tokenizer."""
 
-from dataclasses import asdict
-from typing import cast
-
 from torch import nn
 
 from triptych.architectures import Architecture, debug_tokenizer, find_architecture
@@ -12,6 +9,7 @@ from triptych.checkpoint.hub import model_folder
 from triptych.checkpoint.layouts import open_model
 from triptych.checkpoint.model_folder import TOKENIZER, LoadedModel
 from triptych.errors import ConfigError
+from triptych.fusion.vlm import PANELS, VLM
 from triptych.processor import Processor, ProcessorConfig
 from triptych.recipes.stages import Beginning, FinishedModel, FreshModel, JoinedModel
 from triptych.text import (
@@ -46,15 +44,33 @@ def begin(model: Beginning, name: str) -> LoadedModel:
 
 def _fresh(model: FreshModel) -> LoadedModel:
     design = resolve(model.architecture)
-    tokenizer = _tokenizer(model, design)
-    built = design.build(model.seed).eval()
-    for panel, source in cast(dict[str, str], asdict(model.panels)).items():
-        if source:
-            given = getattr(open_model(model_folder(source)).model, panel)
-            target = getattr(built, panel)
-            assert isinstance(given, nn.Module) and isinstance(target, nn.Module)
-            load_state(target, given.state_dict(), f"the {panel} of {source}")
+    sources = {name: each for name, each in _sources(model).items() if each}
+    if not (model.tokenizer or model.panels.language or design.name.endswith(DEBUG)):
+        raise ConfigError(
+            f"{design.name} has no tokenizer; name a model that has its with tokenizer: NAME"
+        )
+    built, tokenizer = design.build(model.seed).eval(), None
+    for source in dict.fromkeys(sources.values()):
+        given = open_model(model_folder(source))  # once, however many panels are taken
+        for panel in (name for name, each in sources.items() if each == source):
+            state = _panel(given.model, panel).state_dict()
+            load_state(_panel(built, panel), state, f"the {panel} of {source}")
+        if source == model.panels.language:
+            tokenizer = given.processor.tokenizer
+    if model.tokenizer:
+        tokenizer = Tokenizer.from_file(model_folder(model.tokenizer, weights=False) / TOKENIZER)
+    tokenizer = tokenizer or debug_tokenizer(special_tokens(design.processor))
     return LoadedModel(design, built, Processor(design.processor, design.model, tokenizer))
+
+
+def _sources(model: FreshModel) -> dict[str, str]:
+    return {panel: getattr(model.panels, panel) for panel in PANELS}
+
+
+def _panel(model: VLM, name: str) -> nn.Module:
+    panel = getattr(model, name)
+    assert isinstance(panel, nn.Module)
+    return panel
 
 
 def resolve(architecture: str | Architecture) -> Architecture:
@@ -66,17 +82,6 @@ def resolve(architecture: str | Architecture) -> Architecture:
     if isinstance(architecture, str):
         return find_architecture(architecture)
     return architecture
-
-
-def _tokenizer(model: FreshModel, design: Architecture) -> Tokenizer:
-    source = model.tokenizer or model.panels.language
-    if source:
-        return Tokenizer.from_file(model_folder(source, weights=False) / TOKENIZER)
-    if not design.name.endswith(DEBUG):
-        raise ConfigError(
-            f"{design.name} has no tokenizer; name a model that has its with tokenizer: NAME"
-        )
-    return debug_tokenizer(special_tokens(design.processor))
 
 
 def special_tokens(config: ProcessorConfig) -> tuple[str, ...]:

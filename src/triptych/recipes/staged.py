@@ -29,6 +29,7 @@ from triptych.train import TrainConfig, fit
 from triptych.train.checkpoints import has_checkpoint
 from triptych.train.memory import peak_memory_bytes
 from triptych.train.passes import Passes
+from triptych.train.placing import place
 from triptych.train.plot import plot_losses
 from triptych.train.record import read_record, say
 from triptych.train.step import mean_losses
@@ -76,6 +77,7 @@ def run_stage(
         held_out = stage.validation.build(processor, root, train.seed)
     samples = _first_samples(held_out, stage.num_validated)
     begin_anew(stage.fresh, loaded, train.seed)
+    place(loaded.model, train.device)
     before = held_out_loss(loaded.model.eval(), processor, samples, train)
     progress = fit(
         loaded.architecture,
