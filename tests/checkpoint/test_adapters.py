@@ -104,7 +104,7 @@ def adapted(model: Any, folder: Path, **settings: Any) -> Any:
     wrapped = peft.get_peft_model(model, peft.LoraConfig(**settings))
     draw = torch.Generator().manual_seed(0)
     for name, parameter in wrapped.named_parameters():
-        if "lora_" in name:
+        if "lora_" in name or "modules_to_save" in name:
             parameter.data = 0.1 * torch.randn(parameter.shape, generator=draw)
     wrapped.save_pretrained(folder)
     return wrapped.merge_and_unload()
@@ -122,8 +122,9 @@ def adapted(model: Any, folder: Path, **settings: Any) -> Any:
             "rank_pattern": {"o_proj": 5},
             "alpha_pattern": {"layers.1.mlp.down_proj": 9},
         },
+        {"r": 2, "target_modules": ["q_proj"], "modules_to_save": ["linear_1", "lm_head"]},
     ],
-    ids=["some", "all", "patterns"],
+    ids=["some", "all", "patterns", "whole"],
 )
 def test_peft_merges_a_llava_to_the_same_bits(base, tmp_path, settings):
     theirs = adapted(published_llava.reference(), tmp_path / "adapter", **settings)
@@ -160,9 +161,7 @@ def test_peft_merges_a_fused_layer_to_the_same_bits(tmp_path):
     assert_equal(ours, import_model_weights(tmp_path / "base", tmp_path / "merged"))
 
 
-@pytest.mark.parametrize(
-    "settings", [{"use_dora": True}, {"bias": "all"}, {"modules_to_save": ["lm_head"]}]
-)
+@pytest.mark.parametrize("settings", [{"use_dora": True}, {"bias": "all"}])
 def test_more_than_lora_is_refused_by_the_name_that_peft_gives_it(tmp_path, settings):
     model = published_llava.reference()
     adapted(model, tmp_path / "adapter", r=2, target_modules=["q_proj"], **settings)
@@ -215,6 +214,12 @@ A, B = torch.zeros(2, 64), torch.zeros(64, 2)
 def test_torn_weights_are_refused(tmp_path, tensors, said):
     with pytest.raises(CheckpointError, match=said):
         read_adapter(write(tmp_path / "adapter", tensors))
+
+
+def test_a_module_that_should_be_saved_and_is_not_is_told(tmp_path):
+    adapter = write(tmp_path / "adapter", modules_to_save=["multi_modal_projector"])
+    with pytest.raises(CheckpointError, match="lacks modules that were saved: multi_modal_proj"):
+        read_adapter(adapter)
 
 
 def test_an_adapter_of_another_model_is_refused_with_its_modules(base, tmp_path):

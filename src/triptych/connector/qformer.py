@@ -24,6 +24,7 @@ from triptych.connector.bounds import require_at_least
 from triptych.errors import ConfigError, ShapeError
 from triptych.nn.attention import Attention
 from triptych.nn.mlp import MLP
+from triptych.nn.recompute import Recomputable
 from triptych.shapes import AttentionMask, Grid, TokenIds, VisionFeatures, VisualTokens
 
 
@@ -206,7 +207,7 @@ class QFormerText(nn.Module):
         return self.word(token_ids) + self.position.weight[:num_tokens]
 
 
-class QFormerLayer(nn.Module):
+class QFormerLayer(Recomputable):
     """Self-attention of all rows, then per kind: queries look and think, text thinks."""
 
     def __init__(self, config: QFormerConfig, vision_dim: int, *, looks: bool) -> None:

@@ -22,6 +22,7 @@ from triptych.connector.bounds import require_at_least
 from triptych.errors import ShapeError
 from triptych.nn.attention import Attention
 from triptych.nn.mlp import MLP, Activation
+from triptych.nn.recompute import Recomputable
 from triptych.shapes import Grid, VisionFeatures
 
 
@@ -150,7 +151,7 @@ class Resampler(nn.Module):
         return rearrange(frames, "clip frame p d -> clip (frame p) d")
 
 
-class ResamplerLayer(nn.Module):
+class ResamplerLayer(Recomputable):
     """Latents attend to [features; latents], then pass a feed-forward; both pre-norm."""
 
     def __init__(self, config: ResamplerConfig, dim: int) -> None:

@@ -42,6 +42,7 @@ from triptych.nn.masks import last_image_mask
 from triptych.nn.mlp import MLP, Activation, GatedMLP
 from triptych.nn.norm import NormKind, make_norm
 from triptych.nn.ragged import RaggedCache
+from triptych.nn.recompute import Recomputable
 from triptych.shapes import AttentionMask, Embeddings, PositionIds, TokenIds
 
 
@@ -238,7 +239,7 @@ class Gated(nn.Module):
         return look
 
 
-class GatedBlock(nn.Module):
+class GatedBlock(Recomputable):
     """GATED XATTN-DENSE: a cross-attention and an MLP, each behind its own tanh gate."""
 
     def __init__(self, config: GatedConfig, dim: int, visual_dim: int) -> None:

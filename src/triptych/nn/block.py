@@ -19,11 +19,12 @@ from triptych.nn.attention import Attention
 from triptych.nn.cache import AttendingLayer, LayerCache
 from triptych.nn.mlp import MLP, GatedMLP
 from triptych.nn.norm import NormKind, make_norm
+from triptych.nn.recompute import Recomputable
 from triptych.nn.rotary import Rotation
 from triptych.shapes import AttentionMask
 
 
-class Block(nn.Module):
+class Block(Recomputable):
     """Attention, then MLP, each on a normalised copy and added back."""
 
     def __init__(

@@ -3,6 +3,7 @@
     runs/NAME/recipe.yaml                    as it was resolved
     runs/NAME/STAGE/record.jsonl, ...        what every run writes, stage by stage
     runs/NAME/STAGE/left_out.json            what each source left out, and why
+    runs/NAME/STAGE/adapter/                 of a stage with adapters: all that it trained
     runs/NAME/model/, scores.json            what came of it
 
 A run that is gone on with passes through the stages that are done and takes up the one that is not.
@@ -23,7 +24,7 @@ from triptych.data.mixture import Mixture
 from triptych.fusion.vlm import PANELS, VLM
 from triptych.processor import Processor, Sample
 from triptych.recipes.beginning import begin
-from triptych.recipes.stages import Stage, StagedRecipe
+from triptych.recipes.stages import FinishedModel, Stage, StagedRecipe
 from triptych.recipes.yaml_files import write_yaml
 from triptych.train import TrainConfig, fit
 from triptych.train.checkpoints import has_checkpoint
@@ -48,7 +49,14 @@ def run(recipe: StagedRecipe, data: Path | None, folder: Path, resume: bool) -> 
     write_bytes(folder / "recipe.yaml", write_yaml(to_dict(recipe)).encode())
     loaded = begin(recipe.model, folder.resolve().name)
     stages: dict[str, object] = {
-        stage.name: run_stage(stage, loaded, data or Path(), folder / stage.name, resume=resume)
+        stage.name: run_stage(
+            stage,
+            loaded,
+            data or Path(),
+            folder / stage.name,
+            resume=resume,
+            base=base_of_stage(recipe, stage),
+        )
         for stage in recipe.stages
     }
     save_model(folder / "model", loaded.architecture, loaded.model, loaded.processor.tokenizer)
@@ -62,10 +70,32 @@ def run(recipe: StagedRecipe, data: Path | None, folder: Path, resume: bool) -> 
     return result
 
 
+def base_of_stage(recipe: StagedRecipe, stage: Stage) -> str:
+    """The model that a stage's adapters belong to; empty where it is in no folder of its own,
+    because an earlier stage has moved what this one leaves as it is."""
+    if not isinstance(recipe.model, FinishedModel):
+        return ""
+    earlier = recipe.stages[: recipe.stages.index(stage)]
+    moved = {panel for each in earlier for panel in moving(each.train)}
+    if moved - (set(moving(stage.train)) - set(stage.train.lora.panels)):
+        return ""
+    source = recipe.model.source
+    return str(Path(source).resolve()) if Path(source).is_dir() else source
+
+
 def run_stage(
-    stage: Stage, loaded: LoadedModel, root: Path, folder: Path, *, resume: bool
+    stage: Stage,
+    loaded: LoadedModel,
+    root: Path,
+    folder: Path,
+    *,
+    resume: bool,
+    base: str = "",
 ) -> dict[str, object]:
-    """Train one stage in place; returns what it took and what it gave."""
+    """Train one stage in place; returns what it took and what it gave.
+
+    `base` is the folder or name of the model that its adapters belong to.
+    """
     processor, train = loaded.processor, stage.train
     source = stage.data.build(processor, root, train.seed)
     say(f"stage {stage.name} trains {', '.join(moving(train))} on {len(source):,} samples")
@@ -88,6 +118,7 @@ def run_stage(
         folder,
         validate=lambda each: {"val_loss": held_out_loss(each, processor, samples, train)},
         resume=resume and has_checkpoint(folder),
+        base=base,
     )
     write_left_out(source, folder)
     plot_losses(folder / "record.jsonl", folder / "loss.png")

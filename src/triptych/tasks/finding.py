@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from triptych.checkpoint.adapter_folder import is_adapter
 from triptych.checkpoint.files import recover_folder
 from triptych.checkpoint.hub import fetch, read_name
 from triptych.checkpoint.model_folder import CONFIG
@@ -15,9 +16,9 @@ MODEL = "model"
 def find_model(name: str | Path, *, offline: bool = False, weights: bool = True) -> Path:
     """The model folder that a name stands for.
 
-    The name of an embedded model, the folder of a model, or of a run with `model` in it, or a name
-    on the Hub like `owner/name` or `owner/name@revision`. A folder that is called like an embedded
-    model is given as `./mini`; a folder wins over the Hub.
+    The name of an embedded model, the folder of a model or of an adapter, or of a run with `model`
+    in it, or a name on the Hub like `owner/name` or `owner/name@revision`. A folder that is called
+    like an embedded model is given as `./mini`; a folder wins over the Hub.
 
     Args:
         name: Of the model.
@@ -35,7 +36,7 @@ def find_model(name: str | Path, *, offline: bool = False, weights: bool = True)
     folder = Path(name)
     for candidate in (folder, folder / MODEL):
         recover_folder(candidate)
-        if (candidate / CONFIG).is_file():
+        if (candidate / CONFIG).is_file() or is_adapter(candidate):
             return candidate
     if str(name).strip() and folder.is_dir():
         raise UsageError(

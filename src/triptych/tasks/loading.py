@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from triptych.checkpoint.adapter_folder import base_of, is_adapter, open_adapter
 from triptych.checkpoint.layouts import open_model
 from triptych.checkpoint.precision import UNQUANTISED, QuantizeConfig, find_dtype, read_quantize
 from triptych.engines import ENGINES, Engine, NativeEngine
@@ -35,6 +36,7 @@ def load(
     dtype: str = "float32",
     quantize: QuantizeConfig | str = UNQUANTISED,
     offline: bool = False,
+    base: str | Path | None = None,
 ) -> Assistant:
     """Load a model by its name where it comes with the package, by a folder, or from the Hub.
 
@@ -55,6 +57,7 @@ def load(
         quantize: Panels that the native engine keeps in fewer bits, `language=int8,vision=int8` as
             a text.
         offline: Whether the native engine reads only the local cache of the Hub.
+        base: Of an adapter, the model that it belongs to; None for the one that it names.
 
     Raises:
         UnknownNameError: there is no such model, folder, engine or form of coordinates.
@@ -76,7 +79,7 @@ def load(
     if engine == "native":
         name = DEFAULT_MODEL if name is None else name
         embedded = str(name) if str(name) in embedded_models() else ""
-        native = _native(name, max_pixels, find_dtype(dtype), quantize, offline)
+        native = _native(name, base, max_pixels, find_dtype(dtype), quantize, offline)
         return Assistant(native, embedded=embedded, places=places)
     _check_native_only(engine, dtype, quantize, offline)
     if engine == "transformers":
@@ -86,13 +89,20 @@ def load(
 
 def _native(
     name: str | Path,
+    base: str | Path | None,
     max_pixels: int | None,
     dtype: torch.dtype,
     quantize: QuantizeConfig,
     offline: bool,
 ) -> NativeEngine:
     folder = find_model(name, offline=offline)
-    loaded = open_model(folder, dtype=dtype, quantize=quantize)
+    if is_adapter(folder):
+        under = find_model(base or base_of(folder), offline=offline)
+        loaded = open_adapter(folder, under, dtype=dtype, quantize=quantize)
+    elif base is not None:
+        raise UsageError(f"{folder} is a model and no adapter; leave base out")
+    else:
+        loaded = open_model(folder, dtype=dtype, quantize=quantize)
     if max_pixels is not None:
         old = loaded.processor
         processor = Processor(old.config, old.model, old.tokenizer, max_pixels=max_pixels)

@@ -7,7 +7,9 @@
 
 The last two are kept, and the best. A folder is filled under another name, flushed, and renamed; a
 newer one is complete before an older one goes. When the newest turns out to be damaged it is set
-aside, and the one before it is taken. No pickle: optimizer state is stored as named tensors.
+aside, and the one before it is taken. No pickle: optimizer state is stored as named tensors. With
+adapters a checkpoint holds the three files of `triptych.checkpoint.adapter_folder` instead of the
+model's: what is trained, and no more.
 """
 
 import shutil
@@ -18,8 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from triptych.adapters import Adapters
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.scorer import ScorerArchitecture
+from triptych.checkpoint.adapter_folder import restore_adapter, write_adapter_files
 from triptych.checkpoint.files import (
     PARTIAL,
     REPLACED,
@@ -37,6 +41,7 @@ from triptych.text import Tokenizer
 from triptych.train.average import WeightAverage
 from triptych.train.manifest import find_damage, seal
 from triptych.train.optimizer import trained_parameters
+from triptych.train.passes import Trained
 from triptych.train.record import say
 
 STATE, TENSORS = "training.json", "training.safetensors"
@@ -67,6 +72,10 @@ class Progress:
     """Step of the best checkpoint that is on the disk; 0 if none is."""
     bad_steps: int = 0
     """Steps just now, in a row, that were skipped for a loss or gradient that was no number."""
+    overflows: int = 0
+    """Steps so far that were skipped because the scaled loss of float16 was too large."""
+    loss_scale: dict[str, float] | None = None
+    """What that scale is, and what it depends on."""
     unvalidated: dict[str, Any] | None = None
     """Line of the record of the last step, if the run was stopped before its validation ended."""
 
@@ -108,6 +117,7 @@ class Checkpoints:
     run: Path
     architecture: Architecture | ScorerArchitecture
     tokenizer: Tokenizer
+    adapters: Adapters | None = None
 
     @property
     def folder(self) -> Path:
@@ -132,7 +142,7 @@ class Checkpoints:
         is_best = progress.best_score is not None and progress.best_step == progress.step
         best_saved = progress.step if is_best else progress.best_saved
         with replacing_folder(self.path(progress.step)) as partial:
-            write_model_files(partial, self.architecture, average.model, self.tokenizer)
+            self._write_weights(partial, average.model)
             write_tensors(partial / TENSORS, _training_tensors(average, optimizer, progress.step))
             write_json(partial / STATE, asdict(progress) | {"best_saved": best_saved})
             seal(partial)
@@ -147,7 +157,7 @@ class Checkpoints:
         """
         self._tidy()
         path = self.path(self._last_whole())
-        load_state(average.model, read_tensors(path / WEIGHTS), str(path / WEIGHTS))
+        self._read_weights(path, average.model)
         _restore(read_tensors(path / TENSORS), average, optimizer)
         state, known = read_json(path / STATE), {each.name for each in fields(Progress)}
         return Progress(**{name: value for name, value in state.items() if name in known})
@@ -156,6 +166,18 @@ class Checkpoints:
         """Remove what a run left that never finished a checkpoint."""
         for path in list(self.folder.glob("step-*")):
             shutil.rmtree(path)
+
+    def _write_weights(self, folder: Path, model: Trained) -> None:
+        if self.adapters is None:
+            write_model_files(folder, self.architecture, model, self.tokenizer)
+        else:
+            write_adapter_files(folder, self.adapters)
+
+    def _read_weights(self, folder: Path, model: Trained) -> None:
+        if self.adapters is None:
+            load_state(model, read_tensors(folder / WEIGHTS), str(folder / WEIGHTS))
+        else:
+            restore_adapter(folder, self.adapters)
 
     def _last_whole(self) -> int:
         """The last step whose checkpoint is as it was written; damaged ones are set aside."""

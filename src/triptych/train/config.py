@@ -1,10 +1,14 @@
 """How a model is trained: which panels move, how fast, for how long."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from triptych.adapters import LoraConfig
 from triptych.errors import ConfigError
 from triptych.objectives.mixture import Objectives, PairObjectives
+
+Panel: TypeAlias = Literal["vision", "connector", "fusion", "language"]
+"""A panel, or the hinge."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,8 +58,17 @@ class TrainConfig:
     """How many times faster than the rest Muon moves the matrices of blocks. What is trained from
     scratch bears about 6."""
 
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the matrix products; weights, gradients and optimizer stay in float32 either way."""
+    lora: LoraConfig = LoraConfig()
+    """Adapters: of which panels only small changes are learned. The run's folder gets `adapter`
+    with them and with all else that was trained; what goes on afterwards has them merged."""
+
+    checkpointing: tuple[Panel, ...] = ()
+    """Panels whose blocks keep only what goes in and are computed anew for the gradient, which
+    takes less memory and about a third more time. It changes no number."""
+
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the matrix products; weights, gradients and optimizer stay in float32 either way. In
+    float16 the loss is scaled up before its gradient is made, by as much as its numbers bear."""
 
     weight_decay: float = 0.05
     """Decoupled; on matrices only, never on norms, biases, gates and embeddings."""
@@ -125,3 +138,9 @@ class TrainConfig:
             raise ConfigError(f"worker_timeout_s must be above 0, got {self.worker_timeout_s}")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
+        for panel in self.lora.panels:
+            if not getattr(self.learning_rates, panel):
+                raise ConfigError(
+                    f"{panel} has adapters and no learning rate to train them with; give it one, "
+                    f"or set lora.{panel} to []"
+                )

@@ -20,8 +20,10 @@ from typing import Any
 
 import torch
 
+from triptych.adapters import Adapters, attach, merge
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.scorer import ScorerArchitecture
+from triptych.checkpoint.adapter_folder import save_adapter
 from triptych.errors import ConfigError, TrainingError
 from triptych.fusion.vlm import VLM
 from triptych.pairs import PairProcessor
@@ -34,6 +36,7 @@ from triptych.train.locking import locked
 from triptych.train.optimizer import (
     build_optimizer,
     freeze,
+    panels_of,
     rate_factor,
     set_rates,
     set_training,
@@ -41,7 +44,9 @@ from triptych.train.optimizer import (
 from triptych.train.order import Order
 from triptych.train.passes import Passes, Trained
 from triptych.train.placing import place
+from triptych.train.recomputing import set_recomputed
 from triptych.train.record import Line, ProgressBar, plain, say
+from triptych.train.scaling import LossScale
 from triptych.train.signals import BrokenOff, StopRequest, stop_requests
 from triptych.train.source import Made, SampleSource, count_notes
 from triptych.train.step import gradients
@@ -55,6 +60,9 @@ Rewrite = Callable[
 Validate = Callable[[Any], dict[str, float]]
 """Scores of a model on held-out samples; `val_loss` decides which checkpoint is best. Typed `Any`
 because it is asked of the model that is trained, of whichever class that is."""
+
+ADAPTER = "adapter"
+"""Folder inside of a run's: what was trained, where adapters were."""
 
 GRACE_S = 10.0
 """Time that a step may still take once the run was asked to stop; then it is thrown away."""
@@ -79,11 +87,13 @@ def fit(
     validate: Validate,
     rewrite: Rewrite | None = None,
     resume: bool = False,
+    base: str = "",
 ) -> Progress:
-    """Train `model` in place; afterwards it carries the averaged weights.
+    """Train `model` in place; afterwards it carries the averaged weights, adapters merged.
 
     With `rewrite` a step learns from what that makes of its samples (a model's own answers with
-    their rewards, say) instead of from the samples themselves.
+    their rewards, say) instead of from the samples themselves. An adapter names `base` as the model
+    that it belongs to: a folder, or a name on the Hub.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; a checkpoint has been written.
@@ -95,10 +105,11 @@ def fit(
     place(model, config.device)
     run = _Run.prepare(model, processor, source, config, validate, rewrite)
     progress, num_steps = Progress(), run.num_steps
-    checkpoints = Checkpoints(folder, architecture, processor.tokenizer)
+    checkpoints = Checkpoints(folder, architecture, processor.tokenizer, run.adapters)
     with locked(folder), torch.random.fork_rng(), stop_requests() as stop:
         if resume:
             progress = checkpoints.load_last(run.average, run.optimizer)
+            run.scale.load(progress)
         else:
             refuse_to_replace(folder)
             checkpoints.clear()
@@ -136,6 +147,9 @@ def fit(
                 if stop.requested:
                     raise _interrupted(keep, stop, num_steps)
     run.average.keep()
+    if run.adapters is not None:
+        save_adapter(folder / ADAPTER, architecture, run.adapters, base)
+        merge(model)
     model.eval()
     return progress
 
@@ -153,6 +167,8 @@ class _Run:
     order: Order
     optimizer: torch.optim.Optimizer
     average: WeightAverage
+    adapters: Adapters | None
+    scale: LossScale
 
     @classmethod
     def prepare(
@@ -175,10 +191,23 @@ class _Run:
         reference = _frozen_copy(model) if is_preferring else None
         passes = Passes(model, processor, config, reference)
         order = _order(processor, source, config, is_rewritten=rewrite is not None)
+        set_recomputed(model, config)
+        adapters = _adapters(model, config)
         freeze(model, config.learning_rates)
         optimizer = build_optimizer(model, config)
-        average = WeightAverage(model, config.ema_decay)
-        return cls(model, passes, source, config, validate, rewrite, order, optimizer, average)
+        return cls(
+            model,
+            passes,
+            source,
+            config,
+            validate,
+            rewrite,
+            order,
+            optimizer,
+            WeightAverage(model, config.ema_decay),
+            adapters,
+            LossScale(optimizer, model.device.type, enabled=config.precision == "float16"),
+        )
 
     @property
     def num_steps(self) -> int:
@@ -213,14 +242,20 @@ def _step(run: _Run, maker: Maker, progress: Progress, stop: StopRequest) -> _Le
         with _precision(model, config):
             samples, noticed = _rewritten(run, [each.sample for each in made], step)
             passes = run.passes.of(samples, run.order.step_generator(step))
-            outcome = gradients(model, passes, config, step)
+            outcome = gradients(model, passes, config, step, run.scale)
+    overflowed = run.scale.update() and outcome.fault == "gradient"
     if not outcome.fault:
         optimizer.step()
         run.average.update(step)
     optimizer.zero_grad(set_to_none=True)
-    progress.count(outcome.fault, time.monotonic() - started)
+    run.scale.save(progress)
+    progress.overflows += overflowed
+    progress.count("" if overflowed else outcome.fault, time.monotonic() - started)
     line = outcome.line(progress.step, progress.seconds, optimizer) | noticed
-    if outcome.fault:
+    if overflowed:
+        line |= {"overflowed": run.scale.now}
+        say(f"step {step + 1} overflows float16 and is left out; losses count less from now on")
+    elif outcome.fault:
         ids = [sample.sample_id for sample in samples]
         line |= {"skipped": outcome.fault, "samples": list(dict.fromkeys(ids))}
         say(f"step {step + 1} is skipped: {_fault(line)}; the record names its samples")
@@ -276,6 +311,16 @@ def _order(
     return Order(len(source), samples_per_step, config.seed)
 
 
+def _adapters(model: Trained, config: TrainConfig) -> Adapters | None:
+    """Hang adapters on the model, if it is to have some."""
+    if not config.lora.panels:
+        return None
+    rates = config.learning_rates
+    moving = [panel for panel in panels_of(model) if getattr(rates, panel)]
+    whole = [panel for panel in moving if panel not in config.lora.panels]
+    return attach(model, config.lora, config.seed, whole)
+
+
 def _frozen_copy(model: Trained) -> VLM | None:
     copied = copy.deepcopy(model).requires_grad_(False).eval()
     return copied if isinstance(copied, VLM) else None
@@ -316,9 +361,10 @@ def _fault(line: Line) -> str:
 
 
 def _precision(model: Trained, config: TrainConfig) -> torch.autocast:
-    """Matrix products in bfloat16 where that is asked for.
+    """Matrix products in half precision where that is asked for.
 
     Entered anew for each step: it keeps copies of the weights, which a step changes.
     """
-    is_mixed = config.precision == "bfloat16"
-    return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=is_mixed)
+    is_mixed = config.precision != "float32"
+    half = torch.float16 if config.precision == "float16" else torch.bfloat16
+    return torch.autocast(model.device.type, dtype=half, enabled=is_mixed)

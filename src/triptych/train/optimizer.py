@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from triptych.adapters import adapted_layers, freeze_but_changes
 from triptych.errors import ConfigError
 from triptych.fusion.vlm import PANELS
 from triptych.train.config import PanelRates, TrainConfig
@@ -19,7 +20,7 @@ def panels_of(model: Trained) -> list[str]:
 
 
 def freeze(model: Trained, rates: PanelRates) -> None:
-    """Let only the panels with a learning rate move.
+    """Let only the panels with a learning rate move, and only the adapters of those that have some.
 
     Raises:
         ConfigError: a panel has a learning rate that the model has not got.
@@ -31,7 +32,10 @@ def freeze(model: Trained, rates: PanelRates) -> None:
                 f"panel; it has {', '.join(panels_of(model))}"
             )
     for panel in panels_of(model):
-        getattr(model, panel).requires_grad_(getattr(rates, panel) > 0)
+        module, moves = getattr(model, panel), getattr(rates, panel) > 0
+        module.requires_grad_(moves)
+        if moves and adapted_layers(module):
+            freeze_but_changes(module)
 
 
 def set_training(model: Trained, rates: PanelRates) -> None:
@@ -90,7 +94,8 @@ def _groups(model: Trained, config: TrainConfig) -> Iterator[dict[str, object]]:
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:
-    # Learned positions, queries and latents are tables of vectors and are not called `weight`.
+    # Learned positions, queries and latents are tables of vectors and are not called `weight`. Nor
+    # are adapters, whose decay would be one towards the base.
     return parameter.ndim >= 2 and name.endswith("weight") and "embedding" not in name
 
 

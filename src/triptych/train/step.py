@@ -13,6 +13,7 @@ from triptych.train.config import TrainConfig
 from triptych.train.optimizer import trained_parameters
 from triptych.train.passes import Pass, Trained
 from triptych.train.record import Line
+from triptych.train.scaling import LossScale
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,16 @@ class Outcome:
         }
 
 
-def gradients(model: Trained, passes: Sequence[Pass], config: TrainConfig, step: int) -> Outcome:
+def gradients(
+    model: Trained,
+    passes: Sequence[Pass],
+    config: TrainConfig,
+    step: int,
+    scale: LossScale | None = None,
+) -> Outcome:
     """Fill the gradients of a step (0, 1, ...), clipped; nothing else of the model changes.
+
+    With `scale` losses are scaled on the way, and the gradients not.
 
     Raises:
         TrainingError: there is nothing to learn in it.
@@ -61,8 +70,10 @@ def gradients(model: Trained, passes: Sequence[Pass], config: TrainConfig, step:
     means = dict.fromkeys(config.objectives.learned, 0.0)
     for each in passes:
         mixed = each.loss(counts)
-        mixed.total.backward()
+        (mixed.total if scale is None else scale.scaled(mixed.total)).backward()
         means |= {name: means.get(name, 0.0) + part for name, part in mixed.parts.items()}
+    if scale is not None:
+        scale.unscale()
     norm = nn.utils.clip_grad_norm_(trained_parameters(model).values(), config.clip_norm)
     return Outcome(
         loss=means[config.objectives.learned[0]],
