@@ -9,15 +9,14 @@ an error that names the nearest. Selection is by `type`, from the closed unions 
 
 import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from triptych.architectures.architecture import Architecture
 from triptych.data.drawn import DrawnWorld
 from triptych.data.mixture import MixtureConfig
 from triptych.errors import ConfigError
 from triptych.train import TrainConfig
-
-Panel: TypeAlias = Literal["vision", "connector", "fusion", "language"]
+from triptych.train.config import Panel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
