@@ -1,0 +1,37 @@
+"""What was found: one sentence of what is wrong and one of what to do, for one sample each."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about one sample that a person should know before the run."""
+
+    kind: str
+    """A short name that findings are counted by."""
+    sample_id: str
+    what: str
+    """What is wrong, with the values."""
+    fix: str
+    """What to do about it."""
+    spoils: bool = True
+    """Whether the run would be spoilt by it, or end."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def count_kinds(findings: Iterable[Finding]) -> Mapping[str, int]:
+    """How often each kind was found, the most frequent first."""
+    return dict(Counter(each.kind for each in findings).most_common())
+
+
+def split_sentence(sentence: str) -> tuple[str, str]:
+    """An error's sentence as what is wrong and what to do, which stands behind its semicolon."""
+    what, _, fix = sentence.rpartition("; ")
+    if what:
+        return what, fix
+    return sentence, "mend the sample, or leave it out"
