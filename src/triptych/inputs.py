@@ -86,7 +86,8 @@ class ModelInputs:
     cached features, see `images_are_features`."""
     images_are_features: bool = False
     """True when `images` holds frozen vision features, `row col vision_dim`, or
-    `slice row col vision_dim` of clips and of tiles, not pixels."""
+    `slice row col vision_dim` of clips and of tiles, not pixels. Class tokens stand in a row of
+    their own above the others, see `VisionFeatures.as_rows`."""
     spans: tuple[ImageSpan, ...] = ()
     """Per picture of `images`, where it stands."""
     labels: Int[Tensor, "batch token"] | None = None

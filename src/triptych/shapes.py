@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, cat
+from torch.nn.functional import pad
 
 Pixels: TypeAlias = Float[Tensor, "image *frame channel height width"]
 """Normalised pictures of one size. The frame axis exists only for encoders that fold several
@@ -92,3 +93,23 @@ class VisionFeatures:
     def sequence(self) -> Float[Tensor, "image position vision_dim"]:
         """Prefix first, then the cells row by row."""
         return cat([self.prefix, rearrange(self.cells, "i row col d -> i (row col) d")], dim=1)
+
+    def as_rows(self) -> Float[Tensor, "image row_kept col vision_dim"]:
+        """The cells as they lie, and above them, where there is a prefix, rows that begin with it.
+
+        What is left of those rows is zero. So features of a picture are one tensor to keep.
+        """
+        num_cols, count = self.cells.shape[2], self.prefix.shape[1]
+        if not count:
+            return self.cells
+        rows = -(-count // num_cols)
+        above = pad(self.prefix, (0, 0, 0, rows * num_cols - count))
+        return cat([rearrange(above, "i (row col) d -> i row col d", row=rows), self.cells], dim=1)
+
+    @classmethod
+    def from_rows(
+        cls, rows: Float[Tensor, "image row_kept col vision_dim"], num_prefix: int
+    ) -> "VisionFeatures":
+        """What `as_rows` made one tensor of, knowing how long the prefix was."""
+        num_above = -(-num_prefix // rows.shape[2])
+        return cls(rows[:, num_above:], rows[:, :num_above].flatten(1, 2)[:, :num_prefix])

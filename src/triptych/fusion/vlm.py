@@ -63,6 +63,11 @@ class VLMConfig:
         """Frames of a clip that the vision panel takes as one picture."""
         return self.vision.temporal_patch_size if isinstance(self.vision, ViTConfig) else 1
 
+    @property
+    def num_prefix(self) -> int:
+        """Class tokens that the vision panel hands on, in front of the patches."""
+        return int(isinstance(self.vision, ViTConfig) and self.vision.keep_class_token)
+
     def num_visual_tokens(self, height: int, width: int, tiles: Tiles | None = None) -> int:
         """Visual tokens such a picture becomes, or one cut into tiles of that size."""
         grid = self.patch_grid(height, width)
@@ -186,7 +191,7 @@ class VLM(nn.Module):
         """Of pictures of one shape each; one after the other where nothing is gained together."""
         if are_features:
             cells = (stack.to(self.language.first_norm.dtype) for stack in stacks)
-            return (VisionFeatures(c, c.new_zeros(len(c), 0, c.shape[-1])) for c in cells)
+            return (VisionFeatures.from_rows(each, self.config.num_prefix) for each in cells)
         return encode_stacks(self.vision, stacks)
 
 

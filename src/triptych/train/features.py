@@ -46,7 +46,7 @@ class FeatureStore:
     rows: Mapping[str, int]
     num_variants: int
     shape: tuple[int, int, int]
-    """rows, cols, vision_dim"""
+    """rows, cols, vision_dim; with a class token one row more, see `VisionFeatures.as_rows`"""
     height: int
     """Size in pixels of the resized pictures."""
     width: int
@@ -128,7 +128,7 @@ def _write_features(
             size = size or (pixels.shape[-2], pixels.shape[-1])
             if (pixels.shape[-2], pixels.shape[-1]) != size:
                 raise DataError("resized pictures differ in size; use a fixed resize policy")
-            features = torch.stack([_cells(model, vary(pixels)) for vary in variants], dim=1)
+            features = torch.stack([_rows(model, vary(pixels)) for vary in variants], dim=1)
             shape = tuple(features.shape[2:])
             file.write(features.half().cpu().numpy().tobytes())
     height, width = size or (0, 0)
@@ -145,8 +145,5 @@ def _pixels(processor: Processor, paths: Sequence[Path]) -> Tensor:
     return torch.stack(images)
 
 
-def _cells(model: VLM, pixels: Tensor) -> Float[Tensor, "image row col vision_dim"]:
-    features = model.vision(pixels.to(model.device))
-    if features.prefix.shape[1]:
-        raise DataError("features with a class token cannot be kept; train on pictures instead")
-    return features.cells
+def _rows(model: VLM, pixels: Tensor) -> Float[Tensor, "image row col vision_dim"]:
+    return model.vision(pixels.to(model.device)).as_rows()
