@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 
+from triptych.data.ledger import LeftOut
 from triptych.train.average import WeightAverage
 from triptych.train.checkpoints import Checkpoints, Progress
-from triptych.train.record import Record, say
-from triptych.train.source import Made, note_line
+from triptych.train.record import Line, Record, say
+from triptych.train.source import note_line
 
 RECORD, LEDGER = "record.jsonl", "ledger.jsonl"
 
@@ -27,26 +28,39 @@ class Keeper:
         average: WeightAverage,
         optimizer: torch.optim.Optimizer,
         progress: Progress,
+        *,
+        is_writing: bool = True,
     ) -> None:
+        """Of several processes of a run only one `is_writing`; the others leave the disk alone."""
+        self.is_writing = is_writing
         self.checkpoints = checkpoints
         self.average = average
         self.optimizer = optimizer
         self.progress = progress
+        self._saved = progress.step if progress.step in checkpoints.steps() else -1
+        """Step of the last checkpoint."""
+        if not is_writing:
+            return
         # The line of a step whose validation is owed will be written (again).
         num_lines = progress.step - (progress.unvalidated is not None)
         self.record = Record(folder / RECORD, resume_step=num_lines)
         self.ledger = Record(folder / LEDGER, resume_step=progress.step)
-        self._saved = progress.step if progress.step in checkpoints.steps() else -1
-        """Step of the last checkpoint."""
 
-    def note(self, made: Iterable[Made]) -> None:
+    def note(self, notes: Iterable[LeftOut]) -> None:
         """List what became of the samples of the step that was just done."""
-        for each in made:
-            for note in each.notes:
+        if self.is_writing:
+            for note in notes:
                 self.ledger.write(note_line(self.progress.step, note))
+
+    def write(self, line: Line) -> None:
+        """Add a line to the record."""
+        if self.is_writing:
+            self.record.write(line)
 
     def save(self) -> bool:
         """Write a checkpoint; whether the disk took it."""
+        if not self.is_writing:
+            return True
         try:
             self.record.sync()
             self.ledger.sync()

@@ -14,7 +14,8 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from triptych.adapters import Adapters, attach, merge
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.scorer import ScorerArchitecture
 from triptych.checkpoint.adapter_folder import save_adapter
-from triptych.errors import ConfigError, TrainingError
+from triptych.data.ledger import LeftOut
+from triptych.errors import CheckpointError, ConfigError, TrainingError
 from triptych.fusion.vlm import VLM
 from triptych.pairs import PairProcessor
 from triptych.processor import Processor, Sample
@@ -44,11 +46,12 @@ from triptych.train.optimizer import (
 from triptych.train.order import Order
 from triptych.train.passes import Passes, Trained
 from triptych.train.placing import place
+from triptych.train.ranks import RankLostError, Ranks, join
 from triptych.train.recomputing import set_recomputed
 from triptych.train.record import Line, ProgressBar, plain, say
 from triptych.train.scaling import LossScale
 from triptych.train.signals import BrokenOff, StopRequest, stop_requests
-from triptych.train.source import Made, SampleSource, count_notes
+from triptych.train.source import SampleSource, count_notes
 from triptych.train.step import gradients
 from triptych.train.workers import Maker, WorkerLostError, sample_maker
 
@@ -99,23 +102,29 @@ def fit(
         Interrupted: SIGINT or SIGTERM came; a checkpoint has been written.
         UsageError: the folder holds another run, and it is not to be resumed.
         TrainingError: another run is at work in the folder; loss or gradient are no numbers, step
-            after step; workers die.
+            after step; workers die, or other processes of this run.
         DataError: more samples than tolerated are unusable.
     """
     place(model, config.device)
-    run = _Run.prepare(model, processor, source, config, validate, rewrite)
-    progress, num_steps = Progress(), run.num_steps
+    ranks = join()
+    run = _Run.prepare(model, processor, source, config, validate, rewrite, ranks)
+    num_steps = run.num_steps
     checkpoints = Checkpoints(folder, architecture, processor.tokenizer, run.adapters)
-    with locked(folder), torch.random.fork_rng(), stop_requests() as stop:
-        if resume:
-            progress = checkpoints.load_last(run.average, run.optimizer)
-            run.scale.load(progress)
-        else:
-            refuse_to_replace(folder)
-            checkpoints.clear()
-        keep = Keeper(folder, checkpoints, run.average, run.optimizer, progress)
+    with stop_requests() as ranks.stop, torch.random.fork_rng(), ranks.telling(), ExitStack() as on:
+        stop = ranks.stop
+        if ranks.is_first:
+            on.enter_context(locked(folder))
+        progress = _begin(run, checkpoints, resume=resume)
+        keep = Keeper(
+            folder,
+            checkpoints,
+            run.average,
+            run.optimizer,
+            progress,
+            is_writing=ranks.is_first,
+        )
         with (
-            ProgressBar(num_steps, progress.step) as bar,
+            ProgressBar(num_steps, progress.step, is_shown=ranks.is_first) as bar,
             sample_maker(source, run.order, config, num_steps, say) as maker,
         ):
             line = progress.unvalidated
@@ -124,7 +133,7 @@ def fit(
                     if line is None:
                         learned = _step(run, maker, progress, stop)
                         line = learned.line
-                        keep.note(learned.made)
+                        keep.note(learned.notes)
                         bar.advance(line["loss"], line["images"], line["tokens"])
                     if _due(progress.step, run.validate_every, num_steps):
                         scores = _validate(run, progress, stop)
@@ -136,7 +145,13 @@ def fit(
                 except WorkerLostError as error:
                     keep.give_up()
                     raise WorkerLostError(f"{error}; then go on with --resume") from error
-                keep.record.write(line)
+                except RankLostError as error:
+                    progress.unvalidated = line and plain(line)
+                    keep.save_unless_saved()
+                    raise RankLostError(
+                        f"{error}; see why, then go on with --resume from step {progress.step}"
+                    ) from error
+                keep.write(line)
                 if progress.bad_steps >= config.max_bad_steps:
                     keep.give_up()
                     raise TrainingError(_why_hopeless(line, config))
@@ -144,11 +159,14 @@ def fit(
                 is_best = progress.best_step == progress.step
                 if is_best or _due(progress.step, config.checkpoint_every, num_steps):
                     keep.save()
-                if stop.requested:
+                # The others do not know yet; they are told where the next step begins.
+                if stop.requested and ranks.num_ranks == 1:
                     raise _interrupted(keep, stop, num_steps)
-    run.average.keep()
+        run.average.keep()
+        if run.adapters is not None and ranks.is_first:
+            save_adapter(folder / ADAPTER, architecture, run.adapters, base)
+        ranks.exchange("all is written")
     if run.adapters is not None:
-        save_adapter(folder / ADAPTER, architecture, run.adapters, base)
         merge(model)
     model.eval()
     return progress
@@ -169,6 +187,7 @@ class _Run:
     average: WeightAverage
     adapters: Adapters | None
     scale: LossScale
+    ranks: Ranks
 
     @classmethod
     def prepare(
@@ -179,6 +198,7 @@ class _Run:
         config: TrainConfig,
         validate: Validate,
         rewrite: Rewrite | None,
+        ranks: Ranks,
     ) -> "_Run":
         """Freeze what does not move, and make what moves the rest.
 
@@ -190,7 +210,11 @@ class _Run:
         is_preferring = "preferring" in config.objectives.learned
         reference = _frozen_copy(model) if is_preferring else None
         passes = Passes(model, processor, config, reference)
-        order = _order(processor, source, config, is_rewritten=rewrite is not None)
+        order = replace(
+            _order(processor, source, config, is_rewritten=rewrite is not None),
+            rank=ranks.rank,
+            num_ranks=ranks.num_ranks,
+        )
         set_recomputed(model, config)
         adapters = _adapters(model, config)
         freeze(model, config.learning_rates)
@@ -207,6 +231,7 @@ class _Run:
             WeightAverage(model, config.ema_decay),
             adapters,
             LossScale(optimizer, model.device.type, enabled=config.precision == "float16"),
+            ranks,
         )
 
     @property
@@ -225,8 +250,30 @@ class _Learned:
 
     line: Line
     """Its line in the record."""
-    made: Sequence[Made]
-    """The samples that it was made of."""
+    notes: Sequence[LeftOut]
+    """What was noted of the samples that it was made of."""
+
+
+def _begin(run: _Run, checkpoints: Checkpoints, *, resume: bool) -> Progress:
+    """Where all ranks start from: alike in every number."""
+    progress, ranks = Progress(), run.ranks
+    if ranks.is_first and not resume:
+        refuse_to_replace(checkpoints.run)
+        checkpoints.clear()
+    if ranks.is_first and resume:
+        progress = checkpoints.load_last(run.average, run.optimizer)
+    # The first one has set aside what is damaged; the others read what it has read.
+    [step, *_] = ranks.exchange(progress.step)
+    if resume and not ranks.is_first:
+        progress = checkpoints.load_last(run.average, run.optimizer)
+        if progress.step != step:
+            raise CheckpointError(
+                f"{checkpoints.folder} ends at step {progress.step} for {ranks.name}, but at "
+                f"{step} for the first; give all of them the same folder"
+            )
+    ranks.share(run.model.state_dict().values())
+    run.scale.load(progress)
+    return progress
 
 
 def _step(run: _Run, maker: Maker, progress: Progress, stop: StopRequest) -> _Learned:
@@ -238,11 +285,11 @@ def _step(run: _Run, maker: Maker, progress: Progress, stop: StopRequest) -> _Le
     torch.manual_seed(run.order.dropout_seed(step))
     with stop.breakable(GRACE_S):
         made = maker.take(step)
-        count_notes(run.source, run.order, step, made)
+        notes = count_notes(run.source, run.order, step, made, run.ranks)
         with _precision(model, config):
             samples, noticed = _rewritten(run, [each.sample for each in made], step)
             passes = run.passes.of(samples, run.order.step_generator(step))
-            outcome = gradients(model, passes, config, step, run.scale)
+            outcome = gradients(model, passes, config, step, run.scale, run.ranks)
     overflowed = run.scale.update() and outcome.fault == "gradient"
     if not outcome.fault:
         optimizer.step()
@@ -254,12 +301,20 @@ def _step(run: _Run, maker: Maker, progress: Progress, stop: StopRequest) -> _Le
     line = outcome.line(progress.step, progress.seconds, optimizer) | noticed
     if overflowed:
         line |= {"overflowed": run.scale.now}
-        say(f"step {step + 1} overflows float16 and is left out; losses count less from now on")
+        _say(
+            run, f"step {step + 1} overflows float16 and is left out; losses count less from now on"
+        )
     elif outcome.fault:
-        ids = [sample.sample_id for sample in samples]
+        shares = run.ranks.exchange([sample.sample_id for sample in samples])
+        ids = [each for share in shares for each in share]
         line |= {"skipped": outcome.fault, "samples": list(dict.fromkeys(ids))}
-        say(f"step {step + 1} is skipped: {_fault(line)}; the record names its samples")
-    return _Learned(line, made)
+        _say(run, f"step {step + 1} is skipped: {_fault(line)}; the record names its samples")
+    return _Learned(line, notes)
+
+
+def _say(run: _Run, text: str) -> None:
+    if run.ranks.is_first:
+        say(text)
 
 
 def _rewritten(
@@ -267,10 +322,24 @@ def _rewritten(
 ) -> tuple[Sequence[Sample], dict[str, float]]:
     if run.rewrite is None or not isinstance(run.model, VLM):
         return samples, {}
-    return run.rewrite(run.model, samples, run.order.step_generator(step))
+    if not samples:
+        return [], run.ranks.mean({}, 0)
+    made, noticed = run.rewrite(run.model, samples, run.order.step_generator(step))
+    return made, run.ranks.mean(noticed, len(samples))
 
 
 def _validate(run: _Run, progress: Progress, stop: StopRequest) -> dict[str, float]:
+    """Scores of the model, which the first rank makes for all."""
+    mine = _scores(run, progress, stop) if run.ranks.is_first else {}
+    scores: dict[str, float] = run.ranks.exchange(mine)[0]
+    loss = scores["val_loss"]
+    best = math.inf if progress.best_score is None else progress.best_score
+    if loss < best:
+        progress.best_score, progress.best_step = loss, progress.step
+    return scores
+
+
+def _scores(run: _Run, progress: Progress, stop: StopRequest) -> dict[str, float]:
     model = run.model
     model.eval()
     torch.manual_seed(run.order.validation_seed(progress.step))
@@ -281,12 +350,7 @@ def _validate(run: _Run, progress: Progress, stop: StopRequest) -> dict[str, flo
         torch.inference_mode(),
         _precision(model, run.config),
     ):
-        scores = run.validate(model)
-    loss = scores["val_loss"]
-    best = math.inf if progress.best_score is None else progress.best_score
-    if loss < best:
-        progress.best_score, progress.best_step = loss, progress.step
-    return scores
+        return run.validate(model)
 
 
 def _order(

@@ -15,12 +15,16 @@ class Order:
 
     With `lengths`, samples that meet in a step are of similar length, so that little is padding:
     every window of the shuffled epoch is sorted, cut into steps, and the steps shuffled again.
+
+    Of several processes each has its share of every step: process 1 of 3 samples 1, 4, 7, ...
     """
 
     num_samples: int
     samples_per_step: int
     seed: int
     lengths: tuple[int, ...] | None = None
+    rank: int = 0
+    num_ranks: int = 1
 
     @property
     def steps_per_epoch(self) -> int:
@@ -31,10 +35,10 @@ class Order:
         return step // self.steps_per_epoch
 
     def indexes(self, step: int) -> Sequence[int]:
-        """The samples of a step."""
+        """This process's samples of a step."""
         order = _epoch_order(self, self.epoch(step))
         start = step % self.steps_per_epoch * self.samples_per_step
-        return order[start : start + self.samples_per_step]
+        return order[start : start + self.samples_per_step][self.rank :: self.num_ranks]
 
     def generator(self, step: int, index: int) -> Generator:
         """The randomness of one sample in one epoch (augmentation, say)."""
@@ -42,15 +46,19 @@ class Order:
 
     def step_generator(self, step: int) -> Generator:
         """The randomness of one step as a whole (a model's own answers, say)."""
-        return Generator().manual_seed(_mix(self.seed, step, -2))
+        return Generator().manual_seed(self._mixed(step, -2))
 
     def dropout_seed(self, step: int) -> int:
         """Where dropout begins in a step; so no state of a random generator has to be kept."""
-        return _mix(self.seed, step, -3)
+        return self._mixed(step, -3)
 
     def validation_seed(self, step: int) -> int:
         """Where a validation begins after so many steps, should it draw anything."""
         return _mix(self.seed, step, -4)
+
+    def _mixed(self, step: int, use: int) -> int:
+        """What differs from process to process; the first has it as one alone would."""
+        return _mix(self.seed, step, use, *[self.rank] * (self.rank > 0))
 
 
 STEPS_PER_WINDOW = 24

@@ -4,16 +4,22 @@ import torch
 
 from triptych.errors import ConfigError
 from triptych.train.passes import Trained
+from triptych.train.ranks import local_rank, num_ranks
 
 
 def place(model: Trained, device: str) -> None:
     """Bring a model to a device, all its weights with it; an empty name leaves it where it is.
+
+    Of several processes on one machine each takes its own where it says just cuda.
 
     Raises:
         ConfigError: there is no such device here.
     """
     if not device:
         return
+    if device == "cuda" and num_ranks() > 1:
+        device = f"cuda:{local_rank()}"
+        torch.cuda.set_device(device)
     try:
         # A number is needed to know: that a name can be spelt does not mean that it is there.
         torch.zeros(1, device=device)

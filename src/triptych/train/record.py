@@ -118,7 +118,9 @@ LOG_EVERY_S = 30.0
 class ProgressBar:
     """Loss, speed and remaining time of a run, on stderr."""
 
-    def __init__(self, num_steps: int, done: int, *, name: str = "training") -> None:
+    def __init__(
+        self, num_steps: int, done: int, *, name: str = "training", is_shown: bool = True
+    ) -> None:
         self.name = name
         self.recent: deque[tuple[float, int, int]] = deque(maxlen=50)
         self.progress = Progress(
@@ -127,7 +129,7 @@ class ProgressBar:
             MofNCompleteColumn(),
             TextColumn("{task.fields[status]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(stderr=True, quiet=not is_shown),
             refresh_per_second=2,
         )
         self.task = self.progress.add_task(name, total=num_steps, completed=done, status="")

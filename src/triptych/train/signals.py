@@ -25,6 +25,8 @@ class StopRequest:
         self.number = 0
         self._grace_s: float | None = None
         """Of the breakable section that is being run, if one is."""
+        self._is_held = False
+        self._is_overdue = False
 
     @property
     def requested(self) -> bool:
@@ -52,6 +54,22 @@ class StopRequest:
         finally:
             self._end_section()
 
+    @contextmanager
+    def unbroken(self) -> Generator[None]:
+        """What runs inside, in a breakable section, is only broken off afterwards: while others
+        wait for this process, say.
+
+        Raises:
+            BrokenOff: it would have been broken off.
+        """
+        was_held, self._is_held = self._is_held, True
+        try:
+            yield
+        finally:
+            self._is_held = was_held
+        if self._is_overdue and not was_held and self._grace_s is not None:
+            self._break_off()
+
     def ask(self, number: int, frame: FrameType | None) -> None:
         """Handler of SIGINT and SIGTERM."""
         if self.requested:
@@ -68,11 +86,15 @@ class StopRequest:
             self._break_off()
 
     def _break_off(self) -> None:
+        if self._is_held:
+            self._is_overdue = True
+            return
         self._grace_s = None
         raise BrokenOff
 
     def _end_section(self) -> None:
         self._grace_s = None
+        self._is_overdue = False
         if self.requested:
             signal.setitimer(signal.ITIMER_REAL, 0)
 

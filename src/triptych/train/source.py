@@ -1,7 +1,8 @@
 """Where a run's samples come from: by number, the same number and randomness always the same."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from itertools import zip_longest
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from triptych.data.ledger import LeftOut
 from triptych.processor import Sample
 from triptych.train.order import Order
+from triptych.train.ranks import Ranks
 
 
 @runtime_checkable
@@ -68,15 +70,31 @@ def make(source: SampleSource, order: Order, step: int, index: int) -> Made:
     return Made(source.sample(index, generator))
 
 
-def count_notes(source: SampleSource, order: Order, step: int, made: Sequence[Made]) -> None:
-    """Tell a source what became of the samples of a step, which others may have made.
+def count_notes(
+    source: SampleSource, order: Order, step: int, made: Sequence[Made], ranks: Ranks
+) -> Sequence[LeftOut]:
+    """Tell a source what became of the samples of a step, which others may have made; all notes.
 
     Raises:
         DataError: too many of its samples are unusable.
+        RankLostError: another process of the run is lost.
     """
+    if not isinstance(source, NotingSource):
+        return []
+    mine = [
+        (index, [astuple(note) for note in each.notes])
+        for index, each in zip(order.indexes(step), made, strict=True)
+    ]
+    # As the shares were dealt out: one from every rank, and again.
+    rows = zip_longest(*ranks.exchange(mine))
+    noted = [
+        (index, [LeftOut(*each) for each in notes])
+        for index, notes in (each for row in rows for each in row if each is not None)
+    ]
     if isinstance(source, CountingSource):
-        for index, each in zip(order.indexes(step), made, strict=True):
-            source.note(index, each.notes)
+        for index, notes in noted:
+            source.note(index, notes)
+    return [note for _, notes in noted for note in notes]
 
 
 def note_line(step: int, note: LeftOut) -> dict[str, str | int]:

@@ -9,9 +9,11 @@ from torch import nn
 
 from triptych.errors import TrainingError
 from triptych.objectives.mixture import Counts, Objectives, PairObjectives
+from triptych.objectives.seeing import SeenCounts
 from triptych.train.config import TrainConfig
 from triptych.train.optimizer import trained_parameters
 from triptych.train.passes import Pass, Trained
+from triptych.train.ranks import Ranks
 from triptych.train.record import Line
 from triptych.train.scaling import LossScale
 
@@ -57,30 +59,39 @@ def gradients(
     config: TrainConfig,
     step: int,
     scale: LossScale | None = None,
+    ranks: Ranks | None = None,
 ) -> Outcome:
     """Fill the gradients of a step (0, 1, ...), clipped; nothing else of the model changes.
 
-    With `scale` losses are scaled on the way, and the gradients not.
+    With `scale` losses are scaled on the way, and the gradients not. With `ranks` the passes are
+    this process's share of the step, and gradients and outcome those of the whole step.
 
     Raises:
-        TrainingError: there is nothing to learn in it.
+        TrainingError: there is nothing to learn in it; another process is lost.
     """
-    counts = sum((each.counts for each in passes), Counts())
+    ranks, trained = ranks or Ranks(), trained_parameters(model).values()
+    counts = _all_counts(sum((each.counts for each in passes), Counts()), ranks)
     _check(counts, config.objectives, step)
     means = dict.fromkeys(config.objectives.learned, 0.0)
     for each in passes:
         mixed = each.loss(counts)
-        (mixed.total if scale is None else scale.scaled(mixed.total)).backward()
+        total = mixed.total if scale is None else scale.scaled(mixed.total)
+        if total.requires_grad:  # not where a pass has nothing to learn from
+            total.backward()
         means |= {name: means.get(name, 0.0) + part for name, part in mixed.parts.items()}
+    shares = ranks.add_gradients(trained, (means, *_sizes(passes)))
+    means = _added([each[0] for each in shares])
     if scale is not None:
+        scale.scaled(torch.zeros((), device=model.device))  # it must have been asked by all ranks
         scale.unscale()
-    norm = nn.utils.clip_grad_norm_(trained_parameters(model).values(), config.clip_norm)
+    norm = nn.utils.clip_grad_norm_(trained, config.clip_norm)
+    num_images, num_tokens, num_labels = (sum(each[i] for each in shares) for i in (1, 2, 3))
     return Outcome(
         loss=means[config.objectives.learned[0]],
         gradient_norm=float(norm),
-        num_images=sum(each.num_images for each in passes),
-        num_tokens=sum(each.num_tokens for each in passes),
-        num_labels=sum(each.num_labels for each in passes),
+        num_images=num_images,
+        num_tokens=num_tokens,
+        num_labels=num_labels,
         further={name: mean for name, mean in means.items() if name != "answering"},
     )
 
@@ -94,6 +105,28 @@ def mean_losses(passes: Sequence[Pass]) -> dict[str, float]:
         parts = each.loss(counts).parts
         means |= {name: means.get(name, 0.0) + part for name, part in parts.items()}
     return means
+
+
+def _all_counts(own: Counts, ranks: Ranks) -> Counts:
+    """What there is to learn in the shares of all ranks."""
+    said = ranks.exchange((own.labels, own.seen.words, own.seen.edges, own.pairs))
+    return sum(
+        (Counts(labels, SeenCounts(words, edges), pairs) for labels, words, edges, pairs in said),
+        Counts(),
+    )
+
+
+def _sizes(passes: Sequence[Pass]) -> tuple[int, int, int]:
+    return (
+        sum(each.num_images for each in passes),
+        sum(each.num_tokens for each in passes),
+        sum(each.num_labels for each in passes),
+    )
+
+
+def _added(shares: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for share in shares for name in share)
+    return {name: sum(share.get(name, 0.0) for share in shares) for name in names}
 
 
 def _check(counts: Counts, objectives: Objectives | PairObjectives, step: int) -> None:
