@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from triptych.adapters import adapted_layers
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.scorer import ScorerArchitecture
 from triptych.checkpoint.files import (
@@ -29,7 +30,7 @@ from triptych.checkpoint.files import (
 from triptych.checkpoint.precision import UNQUANTISED, Filling, QuantizeConfig
 from triptych.checkpoint.shards import StoredTensors
 from triptych.config import from_dict, to_dict
-from triptych.errors import CheckpointError
+from triptych.errors import CheckpointError, UsageError
 from triptych.fusion.vlm import VLM
 from triptych.processor import Processor
 from triptych.text import Tokenizer
@@ -62,7 +63,16 @@ def write_model_files(
     model: torch.nn.Module,
     tokenizer: Tokenizer,
 ) -> None:
-    """Write the three files into an existing folder."""
+    """Write the three files into an existing folder.
+
+    Raises:
+        UsageError: the model has adapters that are not merged.
+    """
+    if adapted_layers(model):
+        raise UsageError(
+            "the model has adapters beside its weights; merge them first, with "
+            "triptych.adapters.merge, or save them alone, with save_adapter"
+        )
     write_json(folder / CONFIG, to_dict(architecture))
     write_bytes(folder / TOKENIZER, tokenizer.inner.to_str(pretty=True).encode())
     write_tensors(folder / WEIGHTS, model.state_dict(), {"format": "pt"})

@@ -19,7 +19,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from triptych.errors import UsageError
 from triptych.nn.linear import Linear
 from triptych.nn.quantised import GROUP, to_int4, to_int8
 
@@ -86,12 +85,6 @@ class StoredLinear(nn.Module):
         grouped = spread.view(len(levels), -1, GROUP) - 8
         middle = self.get_buffer("middle")[rows].float()
         return (grouped * scale[..., None] + middle[..., None]).flatten(1)
-
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        raise UsageError(
-            f"{prefix.rstrip('.')} keeps its weight in {self.bits} to be trained over; merge the "
-            "model's adapters before saving it"
-        )
 
 
 class _Product(torch.autograd.Function):
