@@ -27,7 +27,11 @@ def train(
     from triptych.recipes import run_recipe
 
     folder = out or Path("runs") / Path(recipe).stem
+    from triptych.train.ranks import is_first_rank
+
     result = run_recipe(recipe, assignments or [], data=data, folder=folder, resume=resume)
+    if not is_first_rank():
+        return
     if as_json:
         print(json.dumps(result, indent=2))
         return

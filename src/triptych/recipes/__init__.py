@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from triptych.config import from_dict, override
-from triptych.errors import CheckpointError, UnknownNameError
+from triptych.errors import CheckpointError, ConfigError, UnknownNameError
 from triptych.recipes import flickr8k, mini, shapes, staged
 from triptych.recipes.recipe import Recipe
 from triptych.recipes.stages import StagedRecipe
@@ -12,6 +12,7 @@ from triptych.recipes.twins import SUFFIX, twin_of
 from triptych.recipes.yaml_files import read_yaml_file
 from triptych.train.checkpoints import has_checkpoint, refuse_to_replace
 from triptych.train.locking import locked
+from triptych.train.ranks import is_first_rank, num_ranks
 
 RECIPES: Mapping[str, Recipe] = {
     "flickr8k": Recipe(
@@ -86,7 +87,8 @@ def run_recipe(
 
     Raises:
         UnknownNameError: there is no such recipe.
-        ConfigError: a change names no setting or does not fit it.
+        ConfigError: a change names no setting or does not fit it; the recipe cannot be run in
+            several processes.
         CheckpointError: there is nothing to resume from.
         UsageError: the folder holds a run, which is not to be resumed.
         TrainingError: another run is at work in the folder.
@@ -96,6 +98,13 @@ def run_recipe(
     stages = {path.parent.parent for path in folder.glob("**/checkpoints/step-*")}
     if resume and not any(map(has_checkpoint, stages)):
         raise CheckpointError(f"{folder} holds no checkpoint to go on from; start without --resume")
+    if num_ranks() > 1 and not isinstance(recipe.default, StagedRecipe):
+        raise ConfigError(
+            f"the recipe {name} runs in one process, and WORLD_SIZE is {num_ranks()}; start it "
+            "without torchrun, or take a recipe in stages"
+        )
+    if not is_first_rank():  # the first has the folder
+        return recipe.run(settings, data, folder, resume)
     with locked(folder):
         if not resume:
             for stage in sorted(stages):

@@ -32,6 +32,7 @@ from triptych.train.memory import peak_memory_bytes
 from triptych.train.passes import Passes
 from triptych.train.placing import place
 from triptych.train.plot import plot_losses
+from triptych.train.ranks import is_first_rank
 from triptych.train.record import read_record, say
 from triptych.train.step import mean_losses
 
@@ -46,7 +47,8 @@ def run(recipe: StagedRecipe, data: Path | None, folder: Path, resume: bool) -> 
         TrainingError, UsageError, CheckpointError: as `triptych.train.fit`, `begin`.
     """
     started = time.monotonic()
-    write_bytes(folder / "recipe.yaml", write_yaml(to_dict(recipe)).encode())
+    if is_first_rank():
+        write_bytes(folder / "recipe.yaml", write_yaml(to_dict(recipe)).encode())
     loaded = begin(recipe.model, folder.resolve().name)
     stages: dict[str, object] = {
         stage.name: run_stage(
@@ -59,14 +61,16 @@ def run(recipe: StagedRecipe, data: Path | None, folder: Path, resume: bool) -> 
         )
         for stage in recipe.stages
     }
-    save_model(folder / "model", loaded.architecture, loaded.model, loaded.processor.tokenizer)
+    if is_first_rank():
+        save_model(folder / "model", loaded.architecture, loaded.model, loaded.processor.tokenizer)
     result: dict[str, object] = {
         "stages": stages,
         "minutes of this sitting": (time.monotonic() - started) / 60,
         "peak_memory_gb": peak_memory_bytes() / 1e9,
         "files": {"model": str(folder / "model"), "recipe.yaml": str(folder / "recipe.yaml")},
     }
-    write_json(folder / "scores.json", result)
+    if is_first_rank():
+        write_json(folder / "scores.json", result)
     return result
 
 
@@ -98,10 +102,11 @@ def run_stage(
     """
     processor, train = loaded.processor, stage.train
     source = stage.data.build(processor, root, train.seed)
-    say(f"stage {stage.name} trains {', '.join(moving(train))} on {len(source):,} samples")
-    for line in source.summary().splitlines():
-        say(line)
-    write_left_out(source, folder)
+    if is_first_rank():
+        say(f"stage {stage.name} trains {', '.join(moving(train))} on {len(source):,} samples")
+        for line in source.summary().splitlines():
+            say(line)
+        write_left_out(source, folder)
     held_out = source
     if stage.validation is not None:
         held_out = stage.validation.build(processor, root, train.seed)
@@ -120,8 +125,9 @@ def run_stage(
         resume=resume and has_checkpoint(folder),
         base=base,
     )
-    write_left_out(source, folder)
-    plot_losses(folder / "record.jsonl", folder / "loss.png")
+    if is_first_rank():
+        write_left_out(source, folder)
+        plot_losses(folder / "record.jsonl", folder / "loss.png")
     return {
         "trained": moving(train),
         "learned": list(train.objectives.learned),

@@ -166,7 +166,7 @@ class Ranks:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             raise RankLostError(
-                f"another process of this run is gone ({_first_line(error)})"
+                "another process of this run was killed or cannot be reached any more"
             ) from error
 
     def _gather(self, message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -230,7 +230,7 @@ def _begin() -> None:
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
     if missing:
         raise ConfigError(
-            f"WORLD_SIZE is {num_ranks()}, but {' and '.join(missing)} is not set; start with "
+            f"WORLD_SIZE is {num_ranks()}, but {', '.join(missing)} not set; start with "
             "torchrun or accelerate launch, or unset WORLD_SIZE to train in one process"
         )
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
