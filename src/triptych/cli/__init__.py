@@ -18,6 +18,7 @@ from triptych.cli import (
     build,
     caption,
     chat,
+    check,
     draw,
     evaluate,
     export,
@@ -51,6 +52,7 @@ app.command("bench", short_help="Measure a model, stage by stage.")(bench.bench)
 app.command("build", short_help="Make a model from published parts.")(build.build)
 app.command("caption", short_help="Describe pictures.")(caption.caption)
 app.command("chat", short_help="Talk about pictures, turn by turn.")(chat.chat)
+app.command("check", short_help="Find what would spoil a run, before it.")(check.check)
 app.command("draw", short_help="Draw pictures whose every answer is known.")(draw.draw)
 app.command("evaluate", short_help="Score a model, with intervals and controls.")(evaluate.evaluate)
 app.command("export", short_help="Write a model for other engines.")(export.export)

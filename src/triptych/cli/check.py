@@ -1,0 +1,61 @@
+"""`triptych check`: what would spoil a run, found before it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from triptych.cli.decoding import OfflineOption
+
+
+def check(
+    what: Annotated[str, typer.Argument(help="A recipe, a YAML file, or a JSONL file of data.")],
+    assignments: Annotated[
+        list[str] | None,
+        typer.Argument(help="Changes of a recipe, like stages.align.train.epochs=2."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder that paths of a recipe's sources are relative to.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Whose tokens a JSONL file becomes: an embedded model or a folder.")
+    ] = "mini",
+    headers: Annotated[
+        bool, typer.Option("--headers", help="Read headers of pictures, open none: much faster.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(help="Samples of each source, spread over it; 0 for all.", min=0)
+    ] = 0,
+    times: Annotated[
+        bool, typer.Option("--time", help="Time a few steps with fresh weights, for the hours.")
+    ] = False,
+    against: Annotated[
+        Path | None, typer.Option(help="Folder of a finished run to compare the forecast with.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the histograms to this PNG.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all findings.")] = False,
+    offline: OfflineOption = False,
+) -> None:
+    """Look through training data without weights; exits with 1 when it would spoil the run."""
+    from triptych.preflight.report import print_stages, to_json
+    from triptych.preflight.showing import draw_histograms
+    from triptych.recipes.looking import look_at_file, look_at_recipe
+
+    if what.endswith((".jsonl", ".json")):
+        stages = [
+            look_at_file(Path(what), model, opens=not headers, num_samples=limit, offline=offline)
+        ]
+    else:
+        stages = look_at_recipe(
+            what, assignments or [], data, opens=not headers, num_samples=limit, times=times
+        )
+    if as_json:
+        print(to_json(stages, against))
+    else:
+        print_stages(stages, against)
+    for number, stage in enumerate(stages if out else ()):
+        assert out is not None
+        place = out if not number else out.with_stem(f"{out.stem}_{stage.name}")
+        draw_histograms(stage.looked, place)
+    if any(stage.looked.spoils for stage in stages):
+        raise typer.Exit(1)

@@ -1,0 +1,424 @@
+"""Every sample of a mixture, looked at before the run, without weights.
+
+    files      what readers leave out, faults, lengths, labels; pictures by their headers, or opened
+    drawings   the first samples of each world, whose labels are held against their questions
+
+A run passes over unusable samples up to what its source tolerates, so one alone does not spoil it;
+more than that, or a single wrong label, does.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from triptych.data.conversations import FAULTS
+from triptych.data.drawn import DrawnShapes, DrawnWorld
+from triptych.data.fitting import CUT, Fitting
+from triptych.data.mixture import MixtureConfig, Share
+from triptych.data.sources import Conversation, DataSource, StoredPicture
+from triptych.errors import ConfigError, DataError, MediaError, TokenError, TriptychError
+from triptych.media.looks import Look, look_of
+from triptych.preflight.duplicates import find_alike
+from triptych.preflight.findings import Finding, split_sentence
+from triptych.preflight.labels import TEMPLATE, LabelCheck, batch_findings
+from triptych.preflight.overhearing import OverhearingProcessor
+from triptych.processor import Message, Processor, Sample, image_parts
+from triptych.text.messages import parts_of
+
+UNREADABLE, UNFIT, PLACE = "picture cannot be used", "does not fit the model", "cannot be read"
+EMPTY, SLOT_AS_TEXT, MANY, UNUSABLE = (
+    "empty answer",
+    "slot written as text",
+    "too many unusable",
+    "source cannot be read",
+)
+ALIKE, LEAKED, MANY_CUT = "pictures alike", "held out and trained on", "too many ends cut off"
+
+BATCH = 8
+"""Samples of each source that are made into a batch, too."""
+
+
+@dataclass(slots=True)
+class LookedSource:
+    """What was looked at of one source."""
+
+    name: str
+    num_samples: int = 0
+    """All that it has, those that cannot be used included."""
+    num_looked: int = 0
+    num_unusable: int = 0
+    num_filtered: int = 0
+    num_cut: int = 0
+
+
+@dataclass(slots=True)
+class Looked:
+    """What was found in the data of a run."""
+
+    sources: list[LookedSource] = field(default_factory=list[LookedSource])
+    findings: list[Finding] = field(default_factory=list[Finding])
+    lengths: list[int] = field(default_factory=list[int])
+    """Tokens of each sample, pictures included."""
+    num_labels: list[int] = field(default_factory=list[int])
+    """Tokens of each sample that are learned."""
+    visual_tokens: list[int] = field(default_factory=list[int])
+    """Slots of each picture."""
+    image_sizes: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    """Height and width of each picture as the model sees it; of one in tiles, of a tile."""
+    example: Sample | None = None
+    """The first sample with a wrong label, or else the first."""
+    seconds: float = 0.0
+
+    @property
+    def spoils(self) -> bool:
+        """Whether the run would be spoilt."""
+        return any(each.spoils for each in self.findings)
+
+    @property
+    def num_looked(self) -> int:
+        """Samples that were looked at."""
+        return sum(each.num_looked for each in self.sources)
+
+
+def look_before(
+    mixture: MixtureConfig,
+    processor: Processor,
+    root: Path = Path(),
+    *,
+    say: Callable[[str], None],
+    num_samples: int = 256,
+) -> Looked:
+    """What a run does before it begins: some samples of each source, pictures by their headers.
+
+    Raises:
+        DataError: the run would be spoilt; the message has the first findings and their cures.
+    """
+    looked = look_through(mixture, processor, root, num_samples=num_samples)
+    say(f"looked through {looked.num_looked:,} samples in {looked.seconds:.1f} s")
+    bad = [each for each in looked.findings if each.spoils]
+    if bad:
+        listed = "\n".join(f"  {each.sample_id}: {each.what}; {each.fix}" for each in bad[:5])
+        raise DataError(
+            f"{len(bad)} findings would spoil the run; mend them, `triptych check` shows all:\n"
+            + listed
+        )
+    return looked
+
+
+def look_through(
+    mixture: MixtureConfig,
+    processor: Processor,
+    root: Path = Path(),
+    *,
+    held_out: MixtureConfig | None = None,
+    opens: bool = False,
+    num_samples: int = 0,
+    num_drawn: int = 64,
+) -> Looked:
+    """Look at the samples of a mixture.
+
+    Args:
+        mixture: What is trained on.
+        processor: Of the model that is trained; its weights are not needed.
+        root: What paths of sources are relative to.
+        held_out: What is validated on, whose pictures should be others.
+        opens: Whether every picture is opened, which finds damage behind its header and pictures
+            that look alike; else their headers are read.
+        num_samples: Samples of each source, spread over it; 0 for all.
+        num_drawn: Samples of each drawn source.
+    """
+    started = time.monotonic()
+    walk = _Walk(OverhearingProcessor.of(processor), root, opens, num_samples, num_drawn)
+    for share in mixture.shares:
+        walk.look_at(share)
+    num_trained = len(walk.looks)
+    if held_out is not None and opens:
+        walk.look_at_pictures(held_out)
+    walk.compare_pictures(num_trained)
+    walk.looked.seconds = time.monotonic() - started
+    return walk.looked
+
+
+class _Walk:
+    """One look through a mixture."""
+
+    def __init__(
+        self,
+        processor: OverhearingProcessor,
+        root: Path,
+        opens: bool,
+        num_samples: int,
+        num_drawn: int,
+    ) -> None:
+        self.processor = processor
+        self.root = root
+        self.opens = opens
+        self.num_samples, self.num_drawn = num_samples, num_drawn
+        self.check = LabelCheck(processor)
+        self.looked = Looked()
+        self.looks: list[tuple[str, str, Look]] = []
+        """Sample, picture and how it looks, of every picture that was opened."""
+        self._broken: dict[str, MediaError] = {}
+        self._opened: set[str] = set()
+
+    def look_at(self, share: Share) -> None:
+        """Look at one source."""
+        source = LookedSource(_name(share.source))
+        self.looked.sources.append(source)
+        try:
+            if isinstance(share.source, DrawnWorld | DrawnShapes):
+                self._drawn(share.source, source)
+            else:
+                self._stored(share, share.source, source)
+        except TriptychError as error:
+            self._find(UNUSABLE, source.name, error)
+        except OSError as error:
+            what = f"{error.filename or source.name}: {error.strerror or error}"
+            self.looked.findings.append(
+                Finding(UNUSABLE, source.name, what, "mend the recipe's paths, or --data")
+            )
+
+    def look_at_pictures(self, mixture: MixtureConfig) -> None:
+        """Open the pictures of what is held out; its samples are not looked at."""
+        for share in mixture.shares:
+            if isinstance(share.source, DrawnWorld | DrawnShapes):
+                continue
+            self._opened.clear()
+            try:
+                conversations, _ = _lenient(share.source).read(self.root)
+                for index in range(len(conversations)):
+                    self._open_all(conversations[index])
+            except (TriptychError, OSError) as error:
+                self._find(UNUSABLE, _name(share.source), error)
+
+    def compare_pictures(self, num_trained: int) -> None:
+        """Name pictures that look alike; the first `num_trained` are trained on."""
+        for first, second in find_alike([look for _, _, look in self.looks]):
+            sample, picture, _ = self.looks[second]
+            other, its_picture, _ = self.looks[first]
+            if second >= num_trained and first >= num_trained:
+                continue
+            leaks = second >= num_trained
+            kind = LEAKED if leaks else ALIKE
+            fix = "take it out of one of them" if leaks else "leave one out, or keep both knowingly"
+            what = f"{picture} looks like {its_picture} of sample {other}"
+            self.looked.findings.append(Finding(kind, sample, what, fix, spoils=leaks))
+
+    # -- drawings -----------------------------------------------------------------------------
+
+    def _drawn(self, drawn: DrawnWorld | DrawnShapes, source: LookedSource) -> None:
+        samples = drawn.build(self.processor)
+        source.num_samples = len(samples)
+        batch: list[Sample] = []
+        for index in range(min(self.num_drawn, len(samples))):
+            sample = samples.sample(index, torch.Generator().manual_seed(index))
+            self._note(sample, list(self.processor.heard), source)
+            batch.append(sample)
+        self._batch(batch[:BATCH])
+
+    # -- files --------------------------------------------------------------------------------
+
+    def _stored(self, share: Share, data: DataSource, source: LookedSource) -> None:
+        conversations, ledger = _lenient(data).read(self.root)
+        for entry in ledger.left_out:
+            what, fix = split_sentence(entry.detail or entry.reason)
+            self.looked.findings.append(
+                Finding(entry.reason, entry.sample_id, what, fix, spoils=False)
+            )
+        source.num_samples = len(conversations) + len(ledger.left_out)
+        source.num_unusable = source.num_looked = len(ledger.left_out)
+        fitting = Fitting(self.processor, share.min_pixels, share.max_pixels)
+        batch: list[Sample] = []
+        for index in _spread(len(conversations), self.num_samples):
+            try:
+                conversation = conversations[index]
+            except DataError as error:
+                self._unusable(PLACE, f"{source.name}[{index}]", error, source)
+                continue
+            sample = self._plan(fitting, conversation, share, source)
+            if sample is not None and len(batch) < BATCH:
+                batch.append(sample)
+        self._batch(batch)
+        self._judge(source, data.tolerate)
+
+    def _plan(
+        self, fitting: Fitting, conversation: Conversation, share: Share, source: LookedSource
+    ) -> Sample | None:
+        """The sample of a conversation, after a look at it."""
+        name = conversation.sample_id
+        try:
+            self._say_first(conversation)
+            fitted = fitting.plan(conversation)
+            if self.opens:
+                self._open_all(conversation)
+        except ConfigError as error:
+            self._find(UNFIT, name, error)
+            return None
+        except FAULTS as error:
+            self._unusable(self._kind(error, conversation), name, error, source)
+            return None
+        images = fitted.sample.images
+        sizes = [(each.original_height or 1, each.original_width or 1) for each in images]
+        if share.rules.excludes(conversation, sizes, len(fitted.sample.token_ids)):
+            source.num_filtered += 1
+            return None
+        for change in fitted.changes:
+            source.num_cut += change.reason == CUT
+            self.looked.findings.append(
+                Finding(
+                    change.reason,
+                    name,
+                    f"more than {self.processor.config.max_tokens} tokens: {change.detail}",
+                    "raise max_tokens, shorten the sample, or keep it so",
+                    spoils=False,
+                )
+            )
+        self._note(fitted.sample, list(self.processor.heard), source)
+        return fitted.sample
+
+    def _say_first(self, conversation: Conversation) -> None:
+        """Name what is wrong with what is said, before it is made into tokens."""
+        words = {self.processor.template.image_token, self.processor.template.video_token}
+        words = {"<image>", *words} - {""}
+        for messages in (conversation.messages, *conversation.others):
+            for number, message in enumerate(messages, start=1):
+                text = "".join(p["text"] for p in parts_of(message) if p["type"] == "text")
+                if message["role"] == "assistant" and not _says_something(message, text):
+                    self.looked.findings.append(
+                        Finding(
+                            EMPTY,
+                            conversation.sample_id,
+                            f"message {number} of the assistant says nothing",
+                            "write the answer, or leave the sample out",
+                        )
+                    )
+                for word in sorted(word for word in words if word in text):
+                    self.looked.findings.append(
+                        Finding(
+                            SLOT_AS_TEXT,
+                            conversation.sample_id,
+                            f"message {number} has {word} in its text, which shows no picture",
+                            'give the picture as a part: {"type": "image", "image": PATH}',
+                            spoils=False,
+                        )
+                    )
+
+    def _kind(self, error: Exception, conversation: Conversation) -> str:
+        if isinstance(error, MediaError):
+            return UNREADABLE
+        if isinstance(error, DataError):
+            return PLACE
+        try:
+            for messages in (conversation.messages, *conversation.others):
+                self.processor.template.render(messages, spell=lambda _: ())
+        except TokenError:
+            return TEMPLATE
+        return UNFIT
+
+    def _open_all(self, conversation: Conversation) -> None:
+        """Open every picture of a conversation, each but once.
+
+        Raises:
+            MediaError, DataError: one cannot be opened.
+        """
+        for part in image_parts(conversation.messages):
+            if part["type"] != "image":
+                continue
+            key, content = _content(part["image"])
+            if key in self._broken:
+                raise self._broken[key]
+            if key in self._opened:
+                continue
+            try:
+                picture = self.processor.open(content)
+            except MediaError as error:
+                self._broken[key] = error
+                raise
+            self._opened.add(key)
+            self.looks.append((conversation.sample_id, key, look_of(picture)))
+
+    # -- notes --------------------------------------------------------------------------------
+
+    def _note(
+        self, sample: Sample, conversations: Sequence[Sequence[Message]], source: LookedSource
+    ) -> None:
+        looked, found = self.looked, self.check.findings(sample, conversations)
+        is_first_fault = bool(found) and not any(each.spoils for each in looked.findings)
+        if looked.example is None or is_first_fault:
+            looked.example = sample
+        looked.findings += found
+        looked.lengths.append(len(sample.token_ids))
+        looked.num_labels.append(sum(label >= 0 for label in sample.labels))
+        looked.visual_tokens += [span.num_slots for span in sample.spans]
+        looked.image_sizes += [(image.height, image.width) for image in sample.images]
+        source.num_looked += 1
+
+    def _batch(self, samples: Sequence[Sample]) -> None:
+        if samples:
+            self.looked.findings += batch_findings(self.processor.collate(samples))
+
+    def _unusable(self, kind: str, sample_id: str, error: Exception, source: LookedSource) -> None:
+        source.num_unusable += 1
+        source.num_looked += 1
+        self._find(kind, sample_id, error, spoils=False)
+
+    def _find(self, kind: str, name: str, error: Exception, *, spoils: bool = True) -> None:
+        what, fix = split_sentence(str(error))
+        self.looked.findings.append(Finding(kind, name, what, fix, spoils))
+
+    def _judge(self, source: LookedSource, tolerate: float) -> None:
+        """Whether a source has more faults than it tolerates."""
+        faults = {
+            MANY: (source.num_unusable, "cannot be used"),
+            MANY_CUT: (source.num_cut, "lose the end of their text"),
+        }
+        seen = max(1, source.num_looked)
+        for kind, (count, what) in faults.items():
+            if count / seen > tolerate:
+                self.looked.findings.append(
+                    Finding(
+                        kind,
+                        source.name,
+                        f"{count:,} of {seen:,} samples {what}, more than the tolerated "
+                        f"{tolerate:.2%}",
+                        "mend them, or raise `tolerate` to go on as it is",
+                    )
+                )
+
+
+def _lenient(source: DataSource) -> DataSource:
+    """The source reading on, however many samples are bad."""
+    return replace(source, tolerate=1.0)
+
+
+def _spread(count: int, wanted: int) -> Iterator[int]:
+    """Numbers of the samples that are looked at: all, or `wanted` at equal distances."""
+    if not wanted or wanted >= count:
+        yield from range(count)
+        return
+    for number in range(wanted):
+        yield number * count // wanted
+
+
+def _says_something(message: Mapping[str, Any], text: str) -> bool:
+    return bool(text.strip()) or any(part["type"] != "text" for part in parts_of(message))
+
+
+def _content(source: object) -> tuple[str, object]:
+    """A name of a picture by which it is opened but once, and what to open."""
+    if isinstance(source, StoredPicture):
+        return source.name, source.read()
+    if isinstance(source, str) and source.startswith("data:"):
+        return f"data URI {sha256(source.encode()).hexdigest()[:12]}", source
+    return str(source), source
+
+
+def _name(source: object) -> str:
+    fields = ("path", "questions", "refs", "folder", "shards", "world", "content")
+    where = next((getattr(source, name) for name in fields if getattr(source, name, "")), "")
+    return f"{type(source).__name__} {where}".rstrip()
