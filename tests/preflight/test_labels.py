@@ -74,14 +74,14 @@ def test_right_labels_pass_with_every_chat_template(twin):
     assert num_checked >= 5
 
 
-@pytest.mark.parametrize("twin", ["qwen2_vl_debug", "smolvlm_debug", "llava_1_5_debug"])
+@pytest.mark.parametrize("twin", ["qwen2_vl_debug", "smolvlm_debug"])
 @pytest.mark.parametrize("world", WORLDS)
 def test_right_labels_pass_in_every_world(twin, world):
     processor = processor_of(twin)
     if world == "clips" and not processor.template.video_token:
         return
     check = LabelCheck(processor)
-    source = WorldSamples(processor, WORLDS, {world: 1.0}, 4, max_questions=5)
+    source = WorldSamples(processor, WORLDS, {world: 1.0}, 2, max_questions=4)
     for index in range(len(source)):
         sample = source.sample(index, torch.Generator().manual_seed(index))
         assert len(processor.heard) == max(sample.branches)

@@ -35,3 +35,26 @@ def split_sentence(sentence: str) -> tuple[str, str]:
     if what:
         return what, fix
     return sentence, "mend the sample, or leave it out"
+
+
+_CURES = {
+    "picture file missing": "put the picture there, or mend its path",
+    "picture on the web": "download the picture and write its path",
+    "invalid JSON": "write one complete JSON object on the line",
+    "empty content": "write what is said, or leave the sample out",
+    "repeated id": "give every sample an id of its own",
+    "missing key": "add the key",
+    "unknown key": "take the key away, or spell it as the format does",
+    "unknown role": "use one of system, user, assistant",
+    "unknown part type": "use one of text, image, video, box, point",
+    "place without a picture": "count the pictures from 0 under 'image'",
+    "box the wrong way round": "write left, top, right, bottom",
+    "picture slots that do not fit": "write one slot for each picture",
+    "no captions": "write a caption, or leave the picture out",
+    "no picture": "add the picture, or leave the sample out",
+}
+
+
+def cure_of(reason: str) -> str:
+    """What to do about a sample that a reader left out for this reason."""
+    return _CURES.get(reason, "mend the sample, or leave it out")

@@ -24,7 +24,7 @@ from triptych.data.sources import Conversation, DataSource, StoredPicture
 from triptych.errors import ConfigError, DataError, MediaError, TokenError, TriptychError
 from triptych.media.looks import Look, look_of
 from triptych.preflight.duplicates import find_alike
-from triptych.preflight.findings import Finding, split_sentence
+from triptych.preflight.findings import Finding, cure_of, split_sentence
 from triptych.preflight.labels import TEMPLATE, LabelCheck, batch_findings
 from triptych.preflight.overhearing import OverhearingProcessor
 from triptych.processor import Message, Processor, Sample, image_parts
@@ -226,7 +226,7 @@ class _Walk:
     def _stored(self, share: Share, data: DataSource, source: LookedSource) -> None:
         conversations, ledger = _lenient(data).read(self.root)
         for entry in ledger.left_out:
-            what, fix = split_sentence(entry.detail or entry.reason)
+            what, fix = entry.detail or entry.reason, cure_of(entry.reason)
             self.looked.findings.append(
                 Finding(entry.reason, entry.sample_id, what, fix, spoils=False)
             )
@@ -244,7 +244,7 @@ class _Walk:
             if sample is not None and len(batch) < BATCH:
                 batch.append(sample)
         self._batch(batch)
-        self._judge(source, data.tolerate)
+        self._judge(source, data.tolerate, len(ledger.left_out))
 
     def _plan(
         self, fitting: Fitting, conversation: Conversation, share: Share, source: LookedSource
@@ -371,21 +371,23 @@ class _Walk:
         what, fix = split_sentence(str(error))
         self.looked.findings.append(Finding(kind, name, what, fix, spoils))
 
-    def _judge(self, source: LookedSource, tolerate: float) -> None:
-        """Whether a source has more faults than it tolerates."""
+    def _judge(self, source: LookedSource, tolerate: float, num_left_out: int) -> None:
+        """Whether a source has more faults than it tolerates, by those that were looked at."""
+        seen = max(1, source.num_looked - num_left_out)
+        scale = (source.num_samples - num_left_out) / seen
+        unusable = num_left_out + (source.num_unusable - num_left_out) * scale
         faults = {
-            MANY: (source.num_unusable, "cannot be used"),
-            MANY_CUT: (source.num_cut, "lose the end of their text"),
+            MANY: (unusable, "cannot be used"),
+            MANY_CUT: (source.num_cut * scale, "lose the end of their text"),
         }
-        seen = max(1, source.num_looked)
         for kind, (count, what) in faults.items():
-            if count / seen > tolerate:
+            if count / max(1, source.num_samples) > tolerate:
                 self.looked.findings.append(
                     Finding(
                         kind,
                         source.name,
-                        f"{count:,} of {seen:,} samples {what}, more than the tolerated "
-                        f"{tolerate:.2%}",
+                        f"{count:,.0f} of {source.num_samples:,} samples {what}, more than the "
+                        f"tolerated {tolerate:.2%}",
                         "mend them, or raise `tolerate` to go on as it is",
                     )
                 )
