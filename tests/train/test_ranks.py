@@ -91,6 +91,14 @@ def test_a_gradient_that_is_no_number_for_one_is_skipped_by_all(told: dict[str, 
     assert told["bad"] == {"codes": [0, 0], "skipped": [2]}
 
 
+def test_what_is_compared_with_each_other_stays_together() -> None:
+    whole = Order(19, 8, 7)
+    shares = [Order(19, 8, 7, rank=rank, num_ranks=2, together=4) for rank in range(2)]
+    for step in range(3):
+        groups = [list(whole.indexes(step)[start : start + 4]) for start in (0, 4)]
+        assert [list(share.indexes(step)) for share in shares] == groups
+
+
 @pytest.mark.parametrize("num_ranks", [2, 3, 5])
 def test_the_shares_of_a_step_are_the_step(num_ranks: int) -> None:
     whole = Order(11, 4, 7)

@@ -16,7 +16,8 @@ class Order:
     With `lengths`, samples that meet in a step are of similar length, so that little is padding:
     every window of the shuffled epoch is sorted, cut into steps, and the steps shuffled again.
 
-    Of several processes each has its share of every step: process 1 of 3 samples 1, 4, 7, ...
+    Of several processes each has its share of every step: process 1 of 3 samples 1, 4, 7, ..., or
+    the first of every three groups where samples are dealt out `together`.
     """
 
     num_samples: int
@@ -25,6 +26,7 @@ class Order:
     lengths: tuple[int, ...] | None = None
     rank: int = 0
     num_ranks: int = 1
+    together: int = 1
 
     @property
     def steps_per_epoch(self) -> int:
@@ -38,7 +40,13 @@ class Order:
         """This process's samples of a step."""
         order = _epoch_order(self, self.epoch(step))
         start = step % self.steps_per_epoch * self.samples_per_step
-        return order[start : start + self.samples_per_step][self.rank :: self.num_ranks]
+        return [order[start + position] for position in self.positions(step)]
+
+    def positions(self, step: int) -> Sequence[int]:
+        """Where they stand in the whole step."""
+        start = step % self.steps_per_epoch * self.samples_per_step
+        size = min(self.samples_per_step, self.num_samples - start)
+        return [p for p in range(size) if p // self.together % self.num_ranks == self.rank]
 
     def generator(self, step: int, index: int) -> Generator:
         """The randomness of one sample in one epoch (augmentation, say)."""

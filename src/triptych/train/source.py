@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
-from itertools import zip_longest
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -81,16 +80,11 @@ def count_notes(
     """
     if not isinstance(source, NotingSource):
         return []
-    mine = [
-        (index, [astuple(note) for note in each.notes])
-        for index, each in zip(order.indexes(step), made, strict=True)
-    ]
-    # As the shares were dealt out: one from every rank, and again.
-    rows = zip_longest(*ranks.exchange(mine))
-    noted = [
-        (index, [LeftOut(*each) for each in notes])
-        for index, notes in (each for row in rows for each in row if each is not None)
-    ]
+    places = zip(order.positions(step), order.indexes(step), made, strict=True)
+    mine = [(at, index, [astuple(note) for note in each.notes]) for at, index, each in places]
+    # In the order of the step, whoever had which of them.
+    dealt = sorted(each for share in ranks.exchange(mine) for each in share)
+    noted = [(index, [LeftOut(*each) for each in notes]) for _, index, notes in dealt]
     if isinstance(source, CountingSource):
         for index, notes in noted:
             source.note(index, notes)
