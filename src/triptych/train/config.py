@@ -118,6 +118,9 @@ class TrainConfig:
     worker_timeout_s: float = 300.0
     """Longest time a worker may take over one sample before it counts as hanging."""
 
+    writers: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    """Programs that get the numbers of the record, too, in files in the run's folder."""
+
     device: str = ""
     """Where the model is brought before training, like cuda, cuda:1 or cpu; empty to leave it where
     it is. Afterwards it stays there."""

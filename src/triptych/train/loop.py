@@ -14,7 +14,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ from triptych.adapters import Adapters, attach, merge
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.scorer import ScorerArchitecture
 from triptych.checkpoint.adapter_folder import save_adapter
+from triptych.config import to_dict
 from triptych.data.ledger import LeftOut
 from triptych.errors import CheckpointError, ConfigError, TrainingError
-from triptych.fusion.matching import Matcher
 from triptych.fusion.vlm import VLM
 from triptych.pairs import PairProcessor
 from triptych.processor import Processor, Sample
@@ -35,7 +35,9 @@ from triptych.train.average import WeightAverage
 from triptych.train.checkpoints import Checkpoints, Progress, refuse_to_replace
 from triptych.train.config import TrainConfig
 from triptych.train.keeping import Keeper
+from triptych.train.live import LiveView
 from triptych.train.locking import locked
+from triptych.train.norms import gates_of
 from triptych.train.optimizer import (
     build_optimizer,
     freeze,
@@ -49,12 +51,13 @@ from triptych.train.passes import Passes, Trained
 from triptych.train.placing import place
 from triptych.train.ranks import RankLostError, Ranks, join
 from triptych.train.recomputing import set_recomputed
-from triptych.train.record import Line, ProgressBar, plain, say
+from triptych.train.record import Line, plain, say
 from triptych.train.scaling import LossScale
 from triptych.train.signals import BrokenOff, StopRequest, stop_requests
 from triptych.train.source import SampleSource, count_notes
 from triptych.train.step import gradients
 from triptych.train.workers import Maker, WorkerLostError, sample_maker
+from triptych.train.writers import Writers, open_writers
 
 Rewrite = Callable[
     [VLM, Sequence[Sample], torch.Generator], tuple[Sequence[Sample], dict[str, float]]
@@ -125,21 +128,24 @@ def fit(
             is_writing=ranks.is_first,
         )
         with (
-            ProgressBar(num_steps, progress.step, is_shown=ranks.is_first) as bar,
+            _view(run, progress.step) as view,
+            _writers(run, progress.step, folder) as writers,
             sample_maker(source, run.order, config, num_steps, say) as maker,
         ):
             line = progress.unvalidated
             while line is not None or progress.step < num_steps:
                 try:
                     if line is None:
-                        learned = _step(run, maker, progress, stop)
+                        with view.counting():
+                            learned = _step(run, maker, progress, stop)
                         line = learned.line
                         keep.note(learned.notes)
-                        bar.advance(line["loss"], line["images"], line["tokens"])
+                        view.advance(line)
                     if _due(progress.step, run.validate_every, num_steps):
                         scores = _validate(run, progress, stop)
                         line |= scores
-                        bar.note(_summary(progress, run.order, scores))
+                        view.note(_summary(progress, run.order, scores))
+                        view.note_scores(scores)
                 except BrokenOff:
                     progress.unvalidated = line and plain(line)
                     raise _interrupted(keep, stop, num_steps) from None
@@ -153,6 +159,7 @@ def fit(
                         f"{error}; see why, then go on with --resume from step {progress.step}"
                     ) from error
                 keep.write(line)
+                writers.write(line)
                 if progress.bad_steps >= config.max_bad_steps:
                     keep.give_up()
                     raise TrainingError(_why_hopeless(line, config))
@@ -215,7 +222,6 @@ class _Run:
             _order(processor, source, config, is_rewritten=rewrite is not None),
             rank=ranks.rank,
             num_ranks=ranks.num_ranks,
-            together=_num_together(model, config, ranks),
         )
         set_recomputed(model, config)
         adapters = _adapters(model, config)
@@ -300,7 +306,7 @@ def _step(run: _Run, maker: Maker, progress: Progress, stop: StopRequest) -> _Le
     run.scale.save(progress)
     progress.overflows += overflowed
     progress.count("" if overflowed else outcome.fault, time.monotonic() - started)
-    line = outcome.line(progress.step, progress.seconds, optimizer) | noticed
+    line = outcome.line(progress.step, progress.seconds, optimizer) | gates_of(model) | noticed
     if overflowed:
         line |= {"overflowed": run.scale.now}
         _say(
@@ -377,19 +383,6 @@ def _order(
     return Order(len(source), samples_per_step, config.seed)
 
 
-def _num_together(model: Trained, config: TrainConfig, ranks: Ranks) -> int:
-    """Samples that no two ranks may share out: those that are compared with each other."""
-    if not isinstance(model, Matcher):
-        return 1
-    if config.accumulate < ranks.num_ranks:
-        raise ConfigError(
-            f"the {config.batch_size} pairs of a forward pass are compared with each other and "
-            f"stay in one process; make accumulate at least {ranks.num_ranks}, as many as there "
-            f"are processes, instead of {config.accumulate}"
-        )
-    return config.batch_size
-
-
 def _adapters(model: Trained, config: TrainConfig) -> Adapters | None:
     """Hang adapters on the model, if it is to have some."""
     if not config.lora.panels:
@@ -403,6 +396,22 @@ def _adapters(model: Trained, config: TrainConfig) -> Adapters | None:
 def _frozen_copy(model: Trained) -> VLM | None:
     copied = copy.deepcopy(model).requires_grad_(False).eval()
     return copied if isinstance(copied, VLM) else None
+
+
+def _view(run: _Run, done: int) -> LiveView:
+    return LiveView(
+        run.num_steps,
+        done,
+        run.config.objectives.learned,
+        dtype=getattr(torch, run.config.precision),
+        device=run.model.device,
+        is_shown=run.ranks.is_first,
+    )
+
+
+def _writers(run: _Run, done: int, folder: Path) -> AbstractContextManager[Writers]:
+    names = run.config.writers if run.ranks.is_first else ()
+    return open_writers(names, folder, done, to_dict(run.config) if names else {})
 
 
 def _due(step: int, every: int, num_steps: int) -> bool:

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from triptych.errors import TrainingError
 from triptych.objectives.mixture import Counts, Objectives, PairObjectives
 from triptych.objectives.seeing import SeenCounts
 from triptych.train.config import TrainConfig
+from triptych.train.norms import Norms, clip_gradients
 from triptych.train.optimizer import trained_parameters
 from triptych.train.passes import Pass, Trained
 from triptych.train.ranks import Ranks
@@ -24,7 +24,7 @@ class Outcome:
 
     loss: float
     """Mean of the first objective that counts, neither weighted nor smoothed."""
-    gradient_norm: float
+    norms: Norms
     num_images: int
     num_tokens: int
     num_labels: int
@@ -36,7 +36,7 @@ class Outcome:
         """What is no number: the loss, the gradient, or nothing."""
         if not all(map(math.isfinite, (self.loss, *self.further.values()))):
             return "loss"
-        return "" if math.isfinite(self.gradient_norm) else "gradient"
+        return "" if math.isfinite(self.norms.whole) else "gradient"
 
     def line(self, step: int, seconds: float, optimizer: torch.optim.Optimizer) -> Line:
         """Its line in the record; `seconds` are those of the run so far."""
@@ -44,12 +44,13 @@ class Outcome:
             "step": step,
             "loss": self.loss,
             "learning_rate": max(group["lr"] for group in optimizer.param_groups),
-            "gradient_norm": self.gradient_norm,
+            "gradient_norm": self.norms.whole,
             "images": self.num_images,
             "tokens": self.num_tokens,
             "labels": self.num_labels,
             "seconds": round(seconds, 3),
             **self.further,
+            **{f"gradient_norm_{panel}": norm for panel, norm in self.norms.panels.items()},
         }
 
 
@@ -84,11 +85,11 @@ def gradients(
     if scale is not None:
         scale.scaled(torch.zeros((), device=model.device))  # it must have been asked by all ranks
         scale.unscale()
-    norm = nn.utils.clip_grad_norm_(trained, config.clip_norm)
+    norms = clip_gradients(model, config.clip_norm)
     num_images, num_tokens, num_labels = (sum(each[i] for each in shares) for i in (1, 2, 3))
     return Outcome(
         loss=means[config.objectives.learned[0]],
-        gradient_norm=float(norm),
+        norms=norms,
         num_images=num_images,
         num_tokens=num_tokens,
         num_labels=num_labels,
