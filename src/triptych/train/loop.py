@@ -28,6 +28,7 @@ from triptych.checkpoint.adapter_folder import save_adapter
 from triptych.config import to_dict
 from triptych.data.ledger import LeftOut
 from triptych.errors import CheckpointError, ConfigError, TrainingError
+from triptych.fusion.matching import Matcher
 from triptych.fusion.vlm import VLM
 from triptych.pairs import PairProcessor
 from triptych.processor import Processor, Sample
@@ -222,6 +223,7 @@ class _Run:
             _order(processor, source, config, is_rewritten=rewrite is not None),
             rank=ranks.rank,
             num_ranks=ranks.num_ranks,
+            together=_num_together(model, config, ranks),
         )
         set_recomputed(model, config)
         adapters = _adapters(model, config)
@@ -381,6 +383,19 @@ def _order(
             "long as that"
         )
     return Order(len(source), samples_per_step, config.seed)
+
+
+def _num_together(model: Trained, config: TrainConfig, ranks: Ranks) -> int:
+    """Samples that no two ranks may share out: those that are compared with each other."""
+    if not isinstance(model, Matcher):
+        return 1
+    if config.accumulate < ranks.num_ranks:
+        raise ConfigError(
+            f"the {config.batch_size} pairs of a forward pass are compared with each other and "
+            f"stay in one process; make accumulate at least {ranks.num_ranks}, as many as there "
+            f"are processes, instead of {config.accumulate}"
+        )
+    return config.batch_size
 
 
 def _adapters(model: Trained, config: TrainConfig) -> Adapters | None:
