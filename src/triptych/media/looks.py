@@ -16,9 +16,10 @@ from triptych.media.opening import Picture
 
 NUM_BITS = 256
 
-MAX_BITS, MAX_COLOUR = 10, 12
+MAX_BITS, MAX_COLOUR = 24, 12
 """Two pictures look alike up to so many unequal bits, and so many of 255 levels between their mean
-reds, greens and blues."""
+reds, greens and blues. Of 150 photographs of Flickr8k, copies at half the size and JPEG quality 60
+differ in 18 bits at most (median 6), and different ones in 61 at least."""
 
 _STEP = 3
 """Levels by which a grey must be lighter; what is less is noise on an even surface."""

@@ -1,6 +1,6 @@
 """Pictures that look alike, found without comparing each with each.
 
-Two hashes that differ in at most 10 bits are equal in at least one of 11 stretches, whichever these
+Two hashes that differ in at most 24 bits are equal in at least one of 25 stretches, whichever these
 are; so only pictures that share a stretch are compared, and none is missed.
 """
 

@@ -137,7 +137,7 @@ def compare_with_run(
     if not lines:
         raise DataError(f"{folder} holds no record.jsonl of a run; name the folder of a stage")
     happened: dict[str, tuple[float, float]] = {
-        "steps": (forecast.num_steps, len(lines)),
+        "steps": (float(forecast.num_steps), float(len(lines))),
         "tokens a step": (
             forecast.tokens_per_step,
             sum(float(line["tokens"]) for line in lines) / len(lines),
