@@ -57,16 +57,18 @@ SIZES = ((32, 48), (64, 32), (32, 48), (48, 32))
 """Two sizes are alike, and two have equally many patches in another shape."""
 
 
-@pytest.mark.parametrize("name", ["llava_1_5_debug", "llava_next_debug", "qwen2_vl_debug"])
+@pytest.mark.parametrize(
+    "name", ["llava_1_5_debug", "llava_next_debug", "qwen2_vl_debug", "minivlm_debug"]
+)
 def test_frozen_features_in_place_of_pixels_say_the_same(name):
     debug = subject(name)
     sample = debug.processor.encode(answered(QUESTIONS[0], "a circle"))
     [image] = sample.images
     with torch.no_grad():
         pixels = image.pixels[None] if image.tiles is None else image.pixels
-        cells = debug.model.vision(pixels).cells
-        cells = cells[0] if image.tiles is None else cells
-        cached = replace(image, pixels=cells, is_features=True)
+        rows = debug.model.vision(pixels).as_rows()
+        rows = rows[0] if image.tiles is None else rows
+        cached = replace(image, pixels=rows, is_features=True)
         again = debug.processor.encode(answered(QUESTIONS[0], "a circle"), features=[cached])
         batches = [debug.processor.collate([each]) for each in (sample, again)]
         assert [batch.images_are_features for batch in batches] == [False, True]
