@@ -70,14 +70,37 @@ def test_inputs_may_lie_in_any_order(is_always_large, calls):
     assert calls
 
 
-def test_gradients_are_those_of_torch(is_always_large):
+@pytest.mark.parametrize("least_rows", [1, 100])
+@pytest.mark.parametrize("frozen", ["nothing", "weight", "bias", "input"])
+def test_gradients_are_those_of_torch(least_rows, frozen, is_always_large, calls, monkeypatch):
+    monkeypatch.setattr(layers, "LEARNING_ROWS", least_rows)
     torch.manual_seed(0)
-    layer, x = Linear(8, 12), torch.randn(5, 8, requires_grad=True)
+    layer = Linear(8, 12)
+    x = torch.randn(2, 5, 8, requires_grad=frozen != "input")
+    for name in ("weight", "bias"):
+        getattr(layer, name).requires_grad_(frozen != name)
+    others = [
+        each.detach().requires_grad_(each.requires_grad) for each in (x, layer.weight, layer.bias)
+    ]
     layer(x).square().sum().backward()
-    ours = [layer.weight.grad, layer.bias.grad, x.grad]
-    weight, bias, y = (each.detach().requires_grad_() for each in (layer.weight, layer.bias, x))
-    functional.linear(y, weight, bias).square().sum().backward()
-    torch.testing.assert_close(ours, [weight.grad, bias.grad, y.grad])
+    functional.linear(*others).square().sum().backward()
+    for own, other in zip((x, layer.weight, layer.bias), others, strict=True):
+        assert (own.grad is None) == (other.grad is None)
+        if own.grad is not None:
+            torch.testing.assert_close(own.grad, other.grad)
+    by_onednn = least_rows == 1 and frozen != "input"
+    assert calls == [(10, 12, 8)] + [(10, 8, 12)] * by_onednn
+
+
+def test_a_gradient_that_lies_in_no_order_and_one_of_a_gradient(is_always_large, monkeypatch):
+    monkeypatch.setattr(layers, "LEARNING_ROWS", 1)
+    x, weight = torch.randn(3, 8, requires_grad=True), torch.randn(12, 8, requires_grad=True)
+    found = []
+    for product in (linear, functional.linear):
+        first = torch.autograd.grad(product(x, weight).t().sum(), x)[0]  # one number everywhere
+        inner = torch.autograd.grad(product(x, weight).square().sum(), x, create_graph=True)[0]
+        found.append([first, *torch.autograd.grad(inner.square().sum(), (x, weight))])
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-4)
 
 
 def test_small_products_stay_with_torch_and_single_rows_of_wide_weights_on_one_thread(monkeypatch):

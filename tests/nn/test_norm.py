@@ -46,3 +46,17 @@ def test_make_norm_makes_the_kind_named():
     assert isinstance(make_norm("rms_offset", 4, 1e-5), OffsetRMSNorm)
     layer = make_norm("layer", 4, 1e-5)
     assert isinstance(layer, torch.nn.LayerNorm) and layer.eps == 1e-5
+
+
+@pytest.mark.parametrize("kind", ["rms", "rms_offset"])
+def test_the_gradients_of_an_rms_norm_are_those_of_torch(kind):
+    torch.manual_seed(0)
+    norm = make_norm(kind, 12, 1e-5)
+    torch.nn.init.normal_(norm.weight)
+    x = torch.randn(3, 12, 2).transpose(1, 2).requires_grad_()
+    y, weight = (each.detach().clone().requires_grad_() for each in (x, norm.weight))
+    scale = weight + 1 if kind == "rms_offset" else weight
+    upstream = torch.randn(3, 2, 12)
+    norm(x).backward(upstream)
+    torch.nn.functional.rms_norm(y, (12,), scale, 1e-5).backward(upstream)
+    torch.testing.assert_close([x.grad, norm.weight.grad], [y.grad, weight.grad])

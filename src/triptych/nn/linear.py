@@ -1,7 +1,7 @@
 """Linear layers, multiplied by the quicker of the two libraries that torch comes with.
 
-torch leaves products of float32 on a CPU to MKL. Where no gradient is wanted oneDNN often does
-better, on the same weights in the same place. Measured on one core of an EPYC with AVX-512:
+torch leaves products of float32 on a CPU to MKL. oneDNN often does better, on the same weights in
+the same place. Measured on one core of an EPYC with AVX-512:
 
     rows of input      weight             MKL          oneDNN
     1,024              1280 -> 5120       91 GFLOP/s      105
@@ -15,12 +15,20 @@ of a single row on one thread whatever it is given (15 and 19 GB/s of these two 
 oneDNN 27 and 22), so on several threads it goes to oneDNN, too. Small products stay, because
 calling oneDNN takes 15 microseconds longer.
 
+Where a gradient is wanted and rows are many, so are the product and the gradient of its inputs,
+while that of the weight stays with MKL, the quicker there (GFLOP/s):
+
+    rows of input      weight             product        of inputs      of the weight
+    852                960 -> 2560        81 to 102      93 to 104      97 to 94
+    852                2560 -> 960        94 to 104      92 to 107      92 to 102
+
 For every number of rows that it meets oneDNN makes a program, and keeps a thousand of half a
 megabyte each. So rows of zeros are added until their number is one of a few, and very many are
 multiplied in blocks.
 """
 
 from bisect import bisect_left
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -32,6 +40,9 @@ SMALL = 1 << 21
 
 SIZES = (1, 2, 4, 8, 12, 16, 24, *range(32, 512, 32), 512, 1024, 2048)
 """Numbers of rows that oneDNN is given."""
+
+LEARNING_ROWS = 256
+"""Rows from which on oneDNN multiplies what gradients are wanted of."""
 
 BLOCKS = (2048, 1024, 512)
 """Those that are cut off where there are more."""
@@ -50,8 +61,44 @@ def linear(
     bias: Float[Tensor, " out_dim"] | None = None,
 ) -> Float[Tensor, "*axis out_dim"]:
     """The product with a weight, and the bias."""
-    if not _suits_onednn(hidden, weight) or learns(hidden, weight, bias):
+    if not _suits_onednn(hidden, weight):
         return functional.linear(hidden, weight, bias)
+    if not learns(hidden, weight, bias):
+        return _by_onednn(hidden, weight, bias)
+    if hidden.numel() // hidden.shape[-1] < LEARNING_ROWS:
+        return functional.linear(hidden, weight, bias)
+    return cast(Tensor, _Learning.apply(hidden, weight, bias))
+
+
+class _Learning(torch.autograd.Function):
+    """The product of many rows, of which gradients are wanted."""
+
+    @staticmethod
+    def forward(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _by_onednn(hidden, weight, bias)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Any) -> None:
+        ctx.save_for_backward(*inputs[:2])
+
+    @staticmethod
+    def backward(ctx: Any, *upstreams: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight = ctx.saved_tensors
+        upstream = upstreams[0].contiguous()
+        rows = upstream.view(-1, len(weight))
+        of_hidden, of_weight, of_bias = ctx.needs_input_grad
+        return (
+            linear(upstream, weight.t()) if of_hidden else None,
+            rows.t() @ hidden.reshape(len(rows), -1) if of_weight else None,
+            rows.sum(dim=0) if of_bias else None,
+        )
+
+
+def _by_onednn(
+    hidden: Float[Tensor, "*axis in_dim"],
+    weight: Float[Tensor, "out_dim in_dim"],
+    bias: Float[Tensor, " out_dim"] | None,
+) -> Float[Tensor, "*axis out_dim"]:
     rows = hidden.reshape(-1, hidden.shape[-1])
     blocks = [_multiply(block, weight, bias) for block in torch.split(rows, _cut(len(rows)))]
     out = blocks[0] if len(blocks) == 1 else torch.cat(blocks)
