@@ -19,7 +19,7 @@ from triptych.fusion.vlm import VLM
 from triptych.generate import GenerationOptions
 from triptych.media import SheetLine, SheetRow, sheet
 from triptych.objectives.language_modelling import language_modelling
-from triptych.processor import EncodedImage, Processor
+from triptych.processor import EncodedImage, Processor, Sample
 from triptych.text import PLAIN_CAPTION, Tokenizer
 from triptych.train import SelfCritical, SelfCriticalConfig, TrainConfig, fit
 from triptych.train.checkpoints import Progress, has_checkpoint
@@ -94,6 +94,7 @@ def run_captioning(
         folder,
         validate=lambda each: {"val_loss": held_out_loss(each, processor, data)},
         resume=resume,
+        shown=_shown(processor, data, train.num_shown),
     )
     plot_losses(folder / "record.jsonl", folder / "loss.png")
     refined = refinement and refine(loaded, data, refinement, folder / REFINEMENT, resume=resume)
@@ -115,6 +116,12 @@ def run_captioning(
     }
     write_json(folder / "scores.json", result)
     return result
+
+
+def _shown(processor: Processor, data: CaptionData, count: int) -> list[Sample]:
+    """Held-out pictures to be captioned at every validation."""
+    source = CaptionSamples(processor, data.dev[:count], lambda name, _: data.picture(name))
+    return [source.sample(index, torch.Generator()) for index in range(len(source))]
 
 
 def refine(

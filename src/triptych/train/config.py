@@ -101,6 +101,10 @@ class TrainConfig:
     validate_every: int = 0
     """Steps between validations; 0 means once an epoch."""
 
+    num_shown: int = 0
+    """Samples, at most 8, that the model answers at every validation for people to read, in
+    `samples.png` and `samples.jsonl` of the run's folder; it changes no number of the run."""
+
     checkpoint_every: int = 200
     """Steps between checkpoints."""
 
@@ -134,7 +138,7 @@ class TrainConfig:
         for name in positive:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("max_steps", "decay_steps", "num_workers", "pack_tokens"):
+        for name in ("max_steps", "decay_steps", "num_workers", "pack_tokens", "num_shown"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
         if self.worker_timeout_s <= 0:

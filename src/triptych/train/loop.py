@@ -54,6 +54,7 @@ from triptych.train.ranks import RankLostError, Ranks, join
 from triptych.train.recomputing import set_recomputed
 from triptych.train.record import Line, plain, say
 from triptych.train.scaling import LossScale
+from triptych.train.showing import MOST_SHOWN, Showing
 from triptych.train.signals import BrokenOff, StopRequest, stop_requests
 from triptych.train.source import SampleSource, count_notes
 from triptych.train.step import gradients
@@ -96,12 +97,14 @@ def fit(
     rewrite: Rewrite | None = None,
     resume: bool = False,
     base: str = "",
+    shown: Sequence[Sample] = (),
 ) -> Progress:
     """Train `model` in place; afterwards it carries the averaged weights, adapters merged.
 
     With `rewrite` a step learns from what that makes of its samples (a model's own answers with
     their rewards, say) instead of from the samples themselves. An adapter names `base` as the model
-    that it belongs to: a folder, or a name on the Hub.
+    that it belongs to: a folder, or a name on the Hub. Of `shown` (of the source, where there are
+    none) the first `num_shown` samples are answered at every validation.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; a checkpoint has been written.
@@ -128,6 +131,9 @@ def fit(
             progress,
             is_writing=ranks.is_first,
         )
+        showing = _showing(run, processor, folder, shown)
+        if showing is not None:
+            showing.cut(progress.step - (progress.unvalidated is not None))
         with (
             _view(run, progress.step) as view,
             _writers(run, progress.step, folder) as writers,
@@ -143,7 +149,7 @@ def fit(
                         keep.note(learned.notes)
                         view.advance(line)
                     if _due(progress.step, run.validate_every, num_steps):
-                        scores = _validate(run, progress, stop)
+                        scores = _validate(run, progress, stop, showing)
                         line |= scores
                         view.note(_summary(progress, run.order, scores))
                         view.note_scores(scores)
@@ -338,9 +344,11 @@ def _rewritten(
     return made, run.ranks.mean(noticed, len(samples))
 
 
-def _validate(run: _Run, progress: Progress, stop: StopRequest) -> dict[str, float]:
+def _validate(
+    run: _Run, progress: Progress, stop: StopRequest, showing: Showing | None
+) -> dict[str, float]:
     """Scores of the model, which the first rank makes for all."""
-    mine = _scores(run, progress, stop) if run.ranks.is_first else {}
+    mine = _scores(run, progress, stop, showing) if run.ranks.is_first else {}
     scores: dict[str, float] = run.ranks.exchange(mine)[0]
     loss = scores["val_loss"]
     best = math.inf if progress.best_score is None else progress.best_score
@@ -349,8 +357,10 @@ def _validate(run: _Run, progress: Progress, stop: StopRequest) -> dict[str, flo
     return scores
 
 
-def _scores(run: _Run, progress: Progress, stop: StopRequest) -> dict[str, float]:
-    model = run.model
+def _scores(
+    run: _Run, progress: Progress, stop: StopRequest, showing: Showing | None
+) -> dict[str, float]:
+    model, answers = run.model, None
     model.eval()
     torch.manual_seed(run.order.validation_seed(progress.step))
     # Weights and average change places outside of what may be broken off.
@@ -360,7 +370,12 @@ def _scores(run: _Run, progress: Progress, stop: StopRequest) -> dict[str, float
         torch.inference_mode(),
         _precision(model, run.config),
     ):
-        return run.validate(model)
+        scores = run.validate(model)
+        if showing is not None and isinstance(model, VLM):
+            answers = showing.ask(model)
+    if showing is not None and answers is not None:
+        showing.write(progress.step, answers)
+    return scores
 
 
 def _order(
@@ -411,6 +426,20 @@ def _adapters(model: Trained, config: TrainConfig) -> Adapters | None:
 def _frozen_copy(model: Trained) -> VLM | None:
     copied = copy.deepcopy(model).requires_grad_(False).eval()
     return copied if isinstance(copied, VLM) else None
+
+
+def _showing(
+    run: _Run, processor: Processor | PairProcessor, folder: Path, shown: Sequence[Sample]
+) -> Showing | None:
+    """What is asked at validations, if anything is; samples of the source always the same."""
+    count = min(run.config.num_shown, MOST_SHOWN)
+    if not count or not run.ranks.is_first or not isinstance(processor, Processor):
+        return None
+    first = range(min(count, len(run.source)))
+    samples = list(shown[:count]) or [
+        run.source.sample(index, torch.Generator().manual_seed(index)) for index in first
+    ]
+    return Showing(processor, samples, folder)
 
 
 def _view(run: _Run, done: int) -> LiveView:
