@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tests.train import test_pairs_stage
 from tests.train.sittings import begin, end_of, find_differences, timeless, train, whole
 from tests.train.tiny_run import CONFIG, TinyRun, tiny_run
 
 from triptych.checkpoint.files import write_json
 from triptych.data.worlds.shapes import draw_shapes
+from triptych.objectives.mixture import PairObjectives
 from triptych.processor import Processor, Sample, ask_about
 from triptych.train.manifest import find_damage
 from triptych.train.optimizer import freeze, set_training, trained_parameters
@@ -157,6 +159,33 @@ def compare_runs(folder: Path) -> dict[str, Any]:
     }
 
 
+def compare_matchers(folder: Path) -> dict[str, Any]:
+    """A matcher that compares two pairs at a time, four a step, in one process and in two."""
+    config = replace(
+        test_pairs_stage.CONFIG,
+        epochs=3,
+        batch_size=2,
+        accumulate=2,
+        objectives=PairObjectives(matching=0.0, label_smoothing=0.0),
+        validate_every=3,
+    )
+
+    def work(name: str) -> Callable[[], None]:
+        def train_one() -> None:
+            test_pairs_stage.train(test_pairs_stage.stage_1(), folder / name, config)
+
+        return train_one
+
+    folder.mkdir()
+    codes = as_ranks(1, work("one"), folder) + as_ranks(2, work("two"), folder)
+    one, two = (timeless(folder / name / "record.jsonl") for name in ("one", "two"))
+    names = ("contrasting", "captioning", "gradient_norm")
+    return {
+        "codes": codes,
+        "numbers": [[[line[name] for name in names] for line in lines] for lines in (one, two)],
+    }
+
+
 def disturbed(
     folder: Path, name: str, fresh: TinyRun, numbers: dict[int, int], again: int = 2
 ) -> dict[str, Any]:
@@ -244,6 +273,7 @@ def main() -> None:
     whole_run.mkdir()
     told = {"gradients": compare_gradients(folder, without_dropout())}
     told["runs"] = compare_runs(folder / "runs")
+    told["matchers"] = compare_matchers(folder / "matchers")
     told["whole"] = {"codes": as_ranks(2, lambda: train(whole_run, CONFIG, run=fresh), whole_run)}
     kill, term = signal.SIGKILL.value, signal.SIGTERM.value
     told["killed"] = disturbed(folder, "killed", fresh, {0: kill, 1: kill})

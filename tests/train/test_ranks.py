@@ -4,15 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.train import test_pairs_stage
 
 from triptych.errors import ConfigError
+from triptych.train import loop
 from triptych.train.order import Order
-from triptych.train.ranks import join
+from triptych.train.ranks import Ranks, join
 
 ROOT = Path(__file__).resolve().parents[2]
 TERM, KILLED = 143, -9
@@ -56,6 +59,23 @@ def test_two_processes_record_the_losses_of_one(told: dict[str, Any]) -> None:
         assert runs[what][1] == pytest.approx(runs[what][0], abs=1e-5)
     assert runs["equal ledgers"]
     assert runs["said"] == "", "only the first process speaks"
+
+
+def test_a_matcher_learns_the_same_from_two_processes(told: dict[str, Any]) -> None:
+    assert told["matchers"]["codes"] == [0, 0, 0]
+    one, two = told["matchers"]["numbers"]
+    assert len(one) == 3
+    for ours, theirs in zip(two, one, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_a_matcher_whose_passes_do_not_go_round_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "join", lambda: Ranks(0, 3))
+    config = replace(test_pairs_stage.CONFIG, accumulate=2)
+    with pytest.raises(ConfigError, match="make accumulate at least 3, as many as there are"):
+        test_pairs_stage.train(test_pairs_stage.stage_1(), tmp_path, config)
 
 
 def test_killed_all_at_once_they_go_on_as_if_nobody_had_been(told: dict[str, Any]) -> None:
