@@ -62,14 +62,16 @@ class _RMSNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, scale: Tensor, eps: float) -> Tensor:
-        length = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
+        length = cast(Tensor, torch.linalg.vector_norm(hidden, dim=-1, keepdim=True))
         inverse = length.square_().div_(hidden.shape[-1]).add_(eps).rsqrt_()
         ctx.save_for_backward(hidden, scale, inverse)
         return (hidden * inverse).mul_(scale)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] (the decorator hides names)
+        ctx: Any, *upstream: Tensor
+    ) -> tuple[Tensor | None, ...]:
         hidden, scale, inverse = ctx.saved_tensors
         normed, weighted = hidden * inverse, upstream[0] * scale
         dim = hidden.shape[-1]
