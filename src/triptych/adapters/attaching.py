@@ -4,7 +4,7 @@ attach    linear layers become `LoraLinear`, their weights stored in fewer bits 
 merge     each becomes a plain layer again that computes the same
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -102,7 +102,7 @@ def merge(model: nn.Module) -> None:
 
 def adapted_layers(module: nn.Module) -> dict[str, LoraLinear]:
     """The layers with adapters, by name."""
-    return {name: each for name, each in module.named_modules() if isinstance(each, LoraLinear)}
+    return {name: each for name, each in _named(module) if isinstance(each, LoraLinear)}
 
 
 def freeze_but_changes(panel: nn.Module) -> None:
@@ -115,9 +115,13 @@ def freeze_but_changes(panel: nn.Module) -> None:
 
 def _restore(model: nn.Module) -> None:
     """Make plain layers of stored ones."""
-    stored = {n: each for n, each in model.named_modules() if isinstance(each, StoredLinear)}
+    stored = {n: each for n, each in _named(model) if isinstance(each, StoredLinear)}
     for name, layer in stored.items():
         _put(model, name, layer.plain())
+
+
+def _named(module: nn.Module) -> Iterable[tuple[str, nn.Module]]:
+    return cast(Iterable[tuple[str, nn.Module]], module.named_modules())
 
 
 def _panels(model: nn.Module) -> list[str]:

@@ -275,7 +275,7 @@ def _halves(
         own[f"{each}.lora_B.weight"] if each in adapted else down.new_zeros(shape[0], 0)
         for each, shape in zip(modules, tensor.part_shapes, strict=True)
     ]
-    return down, torch.block_diag(*blocks)
+    return down, cast(Tensor, torch.block_diag(*blocks))
 
 
 def _name_in_memory(family: PublishedFamily, name: str) -> str:

@@ -6,11 +6,15 @@ way is made anew, with the same dropout, when the gradient gets there.
 Training deep nets with sublinear memory cost: https://arxiv.org/abs/1604.06174
 """
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
+from torch.utils import checkpoint as checkpoints
+
+_ANEW = cast(Callable[..., Any], partial(checkpoints.checkpoint, use_reentrant=False))
 
 
 class Recomputable(nn.Module):
@@ -22,5 +26,5 @@ class Recomputable(nn.Module):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         call = super().__call__
         if self.is_recomputed and torch.is_grad_enabled():
-            return checkpoint(call, *args, use_reentrant=False, **kwargs)
+            return _ANEW(call, *args, **kwargs)
         return call(*args, **kwargs)

@@ -38,7 +38,7 @@ class StoredLinear(nn.Module):
         weight = plain.weight.detach()
         self.out_dim, self.in_dim = weight.shape
         self.bits = "int8" if self.in_dim % GROUP else bits
-        self.bias = plain.bias
+        self.bias = cast(nn.Parameter | None, plain.bias)
         parts = _int8(weight) if self.bits == "int8" else _int4(weight)
         for name, part in zip(("levels", "scale", "middle"), parts, strict=False):
             self.register_buffer(name, part.to(weight.device))
@@ -71,7 +71,8 @@ class StoredLinear(nn.Module):
         """A layer with the rounded weight, in float32."""
         made = Linear(self.in_dim, self.out_dim, bias=self.bias is not None, device="meta")
         made.weight = nn.Parameter(torch.cat(list(self.blocks(torch.float32))))
-        made.bias = self.bias
+        if self.bias is not None:
+            made.bias = self.bias
         return made
 
     def extra_repr(self) -> str:

@@ -1,7 +1,6 @@
 """Which panels save memory by computing their blocks a second time."""
 
 from collections.abc import Iterator
-from typing import cast
 
 from torch import nn
 
@@ -31,5 +30,4 @@ def set_recomputed(model: Trained, config: TrainConfig) -> None:
 
 
 def _blocks(panel: nn.Module) -> Iterator[Recomputable]:
-    modules = cast(Iterator[nn.Module], panel.modules())
-    return (each for each in modules if isinstance(each, Recomputable))
+    return (each for each in panel.modules() if isinstance(each, Recomputable))
