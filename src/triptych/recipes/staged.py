@@ -22,6 +22,7 @@ from triptych.checkpoint.model_folder import LoadedModel, save_model
 from triptych.config import to_dict
 from triptych.data.mixture import Mixture
 from triptych.fusion.vlm import PANELS, VLM
+from triptych.preflight.walking import look_before
 from triptych.processor import Processor, Sample
 from triptych.recipes.beginning import begin
 from triptych.recipes.stages import FinishedModel, Stage, StagedRecipe
@@ -101,6 +102,8 @@ def run_stage(
     `base` is the folder or name of the model that its adapters belong to.
     """
     processor, train = loaded.processor, stage.train
+    if is_first_rank() and not has_checkpoint(folder):
+        look_before(stage.data, processor, root, say=say)
     source = stage.data.build(processor, root, train.seed)
     if is_first_rank():
         say(f"stage {stage.name} trains {', '.join(moving(train))} on {len(source):,} samples")
