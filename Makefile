@@ -22,7 +22,7 @@ demo: .venv/installed
 	@echo "More: $(BIN)/triptych ask examples/scene.png \"Is the star above the hexagon?\""
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 check: static test
 

@@ -35,6 +35,7 @@ class Where(TypedDict, total=False):
     dtype: str
     quantize: QuantizeConfig | str
     offline: bool
+    base: str | Path | None
 
 
 def ask(
