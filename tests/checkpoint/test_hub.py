@@ -1,6 +1,7 @@
 """Names on the Hub: what is fetched, what is refused, and what is said when it goes wrong."""
 
 import logging
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,7 +190,8 @@ def test_without_a_network_a_whole_copy_is_taken_with_a_warning(hub, monkeypatch
 
 def one_sentence(error: pytest.ExceptionInfo[BaseException]) -> str:
     text = str(error.value)
-    assert "\n" not in text and len(text) < 400
+    without_paths = re.sub(r"/\S+", "PATH", text)  # how long those are is the test folder's doing
+    assert "\n" not in text and len(without_paths) < 250
     return text
 
 

@@ -42,7 +42,7 @@ def test_an_unknown_connector_is_refused(
 ) -> None:
     done = triptych("build", *parts, "--connector", "glue")
     assert done.code == 2
-    assert "no connector named 'glue'; known: linear, merger, mlp" in done.sentence
+    assert "no connector named 'glue'; known: attention_pool, linear, merger, mlp" in done.sentence
     assert not (tmp_path / "new").exists()
 
 
