@@ -2,7 +2,7 @@
 
     triptych train mini --out runs/mini
 
-One CPU core, 5 pictures a second; one H200, 850. The shipped weights took ten hours of the former
+One CPU core, 5 pictures a second; one H200, 850. The shipped weights took five hours of the former
 and then, by `benchmarks/mini_on_gpu.py`, ten minutes of the latter: attributes 90 % right, counts
 to six 80 % (docs/mini.md has every row).
 
