@@ -3,7 +3,6 @@
 import json
 import re
 from functools import cache
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from jsonschema import Draft202012Validator
 from tests.generate.drawn_schemas import draw_schema
 from tests.laws.debug_models import picture
+from tests.toys import shared_data
 from tokenizers import decoders, models, pre_tokenizers
 
 from triptych.checkpoint.layouts import open_model
@@ -26,7 +26,6 @@ from triptych.tasks import embedded_models
 from triptych.text import Tokenizer
 from triptych.text.token_bytes import token_bytes
 
-GPT2 = Path("/work/shared/data/tokenizers/gpt2")
 MINI = Tokenizer.from_file(embedded_models()["mini"] / "tokenizer.json")
 ENDS = tuple(map(MINI.special, ("<|im_end|>", "<|endoftext|>")))
 TABLE = 3_072
@@ -391,9 +390,9 @@ def test_tokens_write_the_bytes_that_they_decode_to(tokenizer):
     assert all(written[id] == b"" for id in tokenizer.special_tokens.values())
 
 
-@pytest.mark.skipif(not GPT2.is_dir(), reason=f"{GPT2} is absent")
 def test_all_bytes_of_a_large_vocabulary_are_right():
-    tokenizer = Tokenizer.from_gpt2_files(GPT2 / "vocab.json", GPT2 / "merges.txt")
+    folder = shared_data("tokenizers", "gpt2")
+    tokenizer = Tokenizer.from_gpt2_files(folder / "vocab.json", folder / "merges.txt")
     written = token_bytes(tokenizer)
     whole = [id for id, each in enumerate(written) if _is_text(each)]
     assert len(whole) > 49_000
