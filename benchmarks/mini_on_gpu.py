@@ -45,6 +45,7 @@ from triptych.objectives.seeing import seeing
 from triptych.processor import Processor, Sample
 from triptych.recipes.mini import MiniRecipe
 from triptych.train import TrainConfig
+from triptych.train.average import WeightAverage
 from triptych.train.crossing import receive, send
 from triptych.train.optimizer import build_optimizer, freeze, set_rates, set_training
 from triptych.vision import together
@@ -161,7 +162,7 @@ class Learner:
         set_training(model, self.config.learning_rates)
         self.optimizer = build_optimizer(model, self.config)
         self.parameters = [each for each in model.parameters() if each.requires_grad]
-        self.average = [each.detach().clone() for each in self.parameters]
+        self.average = WeightAverage(model, options.ema)
         self.steps = 0
 
     def moved(self, batch: Batch) -> Batch:
@@ -223,24 +224,19 @@ class Learner:
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            decay = min(self.options.ema, (1 + self.steps) / (10 + self.steps))
-            torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
+        self.average.update(self.steps)
         self.steps += 1
         return each.detach().mean(), seen.detach()
 
-    def swap(self) -> None:
-        """The average takes the place of the weights, or the other way round."""
-        with torch.no_grad():
-            for parameter, average in zip(self.parameters, self.average, strict=True):
-                held = parameter.clone()
-                parameter.copy_(average)
-                average.copy_(held)
-
     @torch.no_grad()
     def test(self, tests: dict[str, Batch]) -> dict[str, float]:
-        self.swap()
         self.model.eval()
+        with self.average.in_place():
+            scores = self._scores(tests)
+        set_training(self.model, self.config.learning_rates)
+        return scores
+
+    def _scores(self, tests: dict[str, Batch]) -> dict[str, float]:
         scores: dict[str, float] = {}
         for name, batch in tests.items():
             with torch.autocast(self.device.type, dtype=torch.bfloat16):
@@ -251,14 +247,11 @@ class Learner:
             scores[name] = round(float((wrongs == 0).float().mean()), 3)
             if name.startswith(BY_TOKEN):
                 scores[f"{name}, tokens"] = round(1 - float(wrong.float().mean()), 3)
-        set_training(self.model, self.config.learning_rates)
-        self.swap()
         return scores
 
     def save(self, folder: Path) -> None:
         """The averaged weights, in halves."""
-        named = [name for name, each in self.model.named_parameters() if each.requires_grad]
-        state = {name: value.half().cpu() for name, value in zip(named, self.average, strict=True)}
+        state = {name: value.half().cpu() for name, value in self.average.state().items()}
         names = sorted(state)
         sizes = np.cumsum([state[name].numel() for name in names])
         half = int(np.searchsorted(sizes, sizes[-1] / 2))

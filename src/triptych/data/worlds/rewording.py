@@ -8,7 +8,7 @@ training, too. Wordings that are held out are never among them, see the tests.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import product
 from random import Random
 
@@ -136,8 +136,3 @@ def as_people_write(question: str, rng: Random) -> str:
     if rng.random() < 0.15:
         question = f"{question} {rng.choice(CLOSINGS)}"
     return question
-
-
-def lines(text: str) -> Sequence[str]:
-    """One way a line."""
-    return tuple(line.strip() for line in text.strip().splitlines())
