@@ -71,6 +71,12 @@ def test_data_is_refused_because_none_is_needed(tmp_path: Path) -> None:
         run_recipe("mini", SMALL, data=tmp_path, folder=tmp_path, resume=False)
 
 
+def test_a_device_that_is_not_here_is_refused_before_the_first_stage(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="device='gpu' cannot be trained on"):
+        run_recipe("mini", (*SMALL, "train.device=gpu"), data=None, folder=tmp_path, resume=False)
+    assert not (tmp_path / "see").exists()
+
+
 def test_a_mixture_of_nothing_is_refused(tmp_path: Path) -> None:
     nothing = (*SMALL, "shares.scenes=0", "shares.clips=0")
     with pytest.raises(ConfigError, match="at least one"):

@@ -47,6 +47,7 @@ from triptych.text import QWEN2_VL_SPECIALS, Tokenizer
 from triptych.train import PanelRates, TrainConfig, fit
 from triptych.train.checkpoints import has_checkpoint
 from triptych.train.memory import peak_memory_bytes
+from triptych.train.placing import check_device
 from triptych.train.plot import plot_losses
 
 
@@ -165,6 +166,8 @@ def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> di
     """Train, save, and score every ability."""
     if data is not None:
         raise UsageError("the recipe mini draws its own pictures; leave out --data")
+    for stage in (recipe.see, recipe.first, recipe.train):  # not after hours of the stages before
+        check_device(stage.device)
     write_json(folder / "recipe.json", to_dict(recipe))
     shares = {name: share for name, share in asdict(recipe.shares).items() if share > 0}
     loaded = _start(recipe, list(shares), folder)

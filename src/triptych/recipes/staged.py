@@ -31,7 +31,7 @@ from triptych.train import TrainConfig, fit
 from triptych.train.checkpoints import has_checkpoint
 from triptych.train.memory import peak_memory_bytes
 from triptych.train.passes import Passes
-from triptych.train.placing import place
+from triptych.train.placing import check_device, place
 from triptych.train.plot import plot_losses
 from triptych.train.ranks import is_first_rank
 from triptych.train.record import read_record, say
@@ -48,6 +48,8 @@ def run(recipe: StagedRecipe, data: Path | None, folder: Path, resume: bool) -> 
         TrainingError, UsageError, CheckpointError: as `triptych.train.fit`, `begin`.
     """
     started = time.monotonic()
+    for stage in recipe.stages:  # not after hours of the stages before
+        check_device(stage.train.device)
     if is_first_rank():
         write_bytes(folder / "recipe.yaml", write_yaml(to_dict(recipe)).encode())
     loaded = begin(recipe.model, folder.resolve().name)

@@ -17,9 +17,21 @@ def place(model: Trained, device: str) -> None:
     """
     if not device:
         return
+    check_device(device)
     if device == "cuda" and num_ranks() > 1:
         device = f"cuda:{local_rank()}"
         torch.cuda.set_device(device)
+    model.to(device)
+
+
+def check_device(device: str) -> None:
+    """Find out whether a device is here; an empty name is that of where a model is.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    if not device:
+        return
     try:
         # A number is needed to know: that a name can be spelt does not mean that it is there.
         torch.zeros(1, device=device)
@@ -29,4 +41,3 @@ def place(model: Trained, device: str) -> None:
             f"device={device!r} cannot be trained on ({why}); name one that torch finds here, "
             "like cpu or cuda, or none to train where the model is"
         ) from error
-    model.to(device)
