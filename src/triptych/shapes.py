@@ -28,10 +28,14 @@ VisualTokens: TypeAlias = Float[Tensor, "image visual language_dim"]
 TokenIds: TypeAlias = Int[Tensor, "batch token"]
 TokenMask: TypeAlias = Bool[Tensor, "batch token"]
 Embeddings: TypeAlias = Float[Tensor, "batch token language_dim"]
+HiddenStates: TypeAlias = Float[Tensor, "read_row read_token language_dim"]
+"""Those of every token of a batch, or, as one row, those of the tokens that were wanted."""
 Logits: TypeAlias = Float[Tensor, "batch token vocab"]
 AttentionMask: TypeAlias = Bool[Tensor, "#batch #head #query key"]
 PositionIds: TypeAlias = Int[Tensor, "*axis batch token"]
 """One position a token, or three (temporal, row, column) stacked in front for M-RoPE."""
+Places: TypeAlias = tuple[Int[Tensor, " place"], Int[Tensor, " place"]]
+"""Some tokens of a batch: the row of each, and its position in the row."""
 
 
 class Grid(NamedTuple):

@@ -30,9 +30,9 @@ def count_tokens(engine):
     counts = []
     advance = engine.model.advance
 
-    def counted(strips, cache):
+    def counted(strips, cache, wanted):
         counts.append(strips.token_ids.shape[1])
-        return advance(strips, cache)
+        return advance(strips, cache, wanted)
 
     engine.reader.model = type(
         "Counted", (), {"__getattr__": lambda _, n: getattr(engine.model, n)}

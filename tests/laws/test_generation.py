@@ -59,6 +59,18 @@ def greedy_without_cache(
     return chosen, score
 
 
+@torch.inference_mode()
+def test_what_is_wanted_of_some_tokens_is_what_all_have(debug):
+    samples = [debug.processor.encode(ask_about([picture(0)], each)) for each in QUESTIONS[:2]]
+    inputs = debug.processor.collate(samples)
+    whole, _ = debug.model.read(inputs)
+    rows, positions = inputs.token_mask.nonzero(as_tuple=True)
+    chosen = torch.tensor([len(rows) - 1, 0, 3])
+    wanted = rows[chosen], positions[chosen]
+    some, _ = debug.model.read(inputs, wanted=wanted)
+    torch.testing.assert_close(some, whole[wanted][None], atol=1e-5, rtol=1e-5)
+
+
 def test_every_debug_architecture_is_here():
     assert DEBUG_NAMES == [
         "blip2_debug",

@@ -1,5 +1,6 @@
 """What a model has to do, counted by hand."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -33,8 +34,11 @@ GATED = VLMConfig(
 )
 PROMPT = Prompt(num_tokens=7, num_pictures=1, num_visual=4, num_before=2)
 
-LAYERS = 6 * 8 + 2 * 6 * 4 + 8 * 6 + 3 * 6 * 10
-"""Weights of query, key and value, output, and the gated feed-forward of the language block."""
+KEYS = 2 * 6 * 4
+"""Weights of key and value of the language block, which is its panel's last."""
+
+OTHERS = 6 * 8 + 8 * 6 + 3 * 6 * 10
+"""Weights of its query, output and gated feed-forward."""
 
 CROSS, FED = 6 * 2 + 2 * 6, 2 * 6 * 12
 """Weights of query and output, and of the feed-forward of the gated block."""
@@ -66,18 +70,24 @@ def test_two_pictures_of_one_size_read_the_weights_once():
 
 def test_reading_seven_tokens():
     work = workload(SPLICED).reading(PROMPT)
-    pairs = 1 + 2 + 3 + 4 + 5 + 6 + 7
-    attention, head = 4 * (2 * 4) * pairs, 2 * 16 * 6
-    assert work.operations == {"float32": 2 * 7 * LAYERS + attention + head}
+    attention, head = 4 * (2 * 4) * 7, 2 * 16 * 6
+    assert work.operations == {"float32": 2 * 7 * KEYS + 2 * OTHERS + attention + head}
     norms, table = 2 * 6, 16 * 6
     cache, embeddings = 7 * 2 * 4, 7 * 6
-    assert work.num_bytes == 4 * (LAYERS + norms + table + cache + embeddings)
+    assert work.num_bytes == 4 * (KEYS + OTHERS + norms + table + cache + embeddings)
+
+
+def test_only_the_last_block_has_less_to_do():
+    two = replace(SPLICED, language=replace(LANGUAGE, depth=2))
+    more = workload(two).reading(PROMPT).total - workload(SPLICED).reading(PROMPT).total
+    pairs = 1 + 2 + 3 + 4 + 5 + 6 + 7
+    assert more == 2 * 7 * (KEYS + OTHERS) + 4 * (2 * 4) * pairs
 
 
 def test_one_more_token():
     work = workload(SPLICED).stepping(PROMPT, 7)
-    assert work.operations == {"float32": 2 * LAYERS + 4 * (2 * 4) * 8 + 2 * 16 * 6}
-    assert work.num_bytes == 4 * (LAYERS + 2 * 6 + 16 * 6 + 8 * 2 * 4)
+    assert work.operations == {"float32": 2 * (KEYS + OTHERS) + 4 * (2 * 4) * 8 + 2 * 16 * 6}
+    assert work.num_bytes == 4 * (KEYS + OTHERS + 2 * 6 + 16 * 6 + 8 * 2 * 4)
 
 
 def test_tokens_behind_a_picture_look_at_it():
@@ -121,10 +131,18 @@ def test_the_layers_of_a_language_panel_are_all_counted(name):
     if isinstance(fusion, Gated) and fusion.config.mlp_before_pictures:
         fed = sum(each.numel() for block in fusion.blocks.values() for each in weights(block.mlp))
         told -= 2 * length * fed
+    last = torch.zeros(1, dtype=torch.long, device="meta")
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         embeddings = torch.empty(1, length, model.config.language.dim, device="meta")
-        language(embeddings, position_ids=torch.zeros(1, length, dtype=torch.long, device="meta"))
-    assert told - head == counter.get_total_flops()
+        position_ids = torch.zeros(1, length, dtype=torch.long, device="meta")
+        language(embeddings, position_ids=position_ids, wanted=(last, last))
+    assert told - head == counter.get_total_flops() - not_needed(model.config.language, length)
+
+
+def not_needed(config: DecoderConfig, length: int) -> int:
+    """What the last block does for tokens that nobody asks for: their queries, and output."""
+    width = config.num_heads * config.head_width
+    return 2 * (length - 1) * 2 * config.dim * width + 4 * width * (length - 1) * length
 
 
 def weights(module: torch.nn.Module) -> list[torch.Tensor]:
@@ -147,9 +165,9 @@ def test_quantised_layers_are_counted_as_what_they_are():
     told = weight_bytes(config, torch.float32, read_quantize("int8"))
     for panel in ("vision", "connector"):
         assert held_bytes(getattr(model, panel)) == told[panel]
-    pairs = visible_pairs(PROMPT.num_tokens)
     language = config.language
-    attention = 4 * language.depth * language.num_heads * language.head_width * pairs
+    pairs = visible_pairs(PROMPT.num_tokens) * (language.depth - 1) + PROMPT.num_tokens
+    attention = 4 * language.num_heads * language.head_width * pairs
     assert read_int8.operations["float32"] == attention
     assert read.operations == {"float32": read.total}
 

@@ -43,7 +43,7 @@ from triptych.nn.mlp import MLP, Activation, GatedMLP
 from triptych.nn.norm import NormKind, make_norm
 from triptych.nn.ragged import RaggedCache
 from triptych.nn.recompute import Recomputable
-from triptych.shapes import AttentionMask, Embeddings, PositionIds, TokenIds
+from triptych.shapes import AttentionMask, Embeddings, HiddenStates, Places, PositionIds, TokenIds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,8 +121,10 @@ class Gated(nn.Module):
         inputs: ModelInputs,
         visual: Sequence[Float[Tensor, "_visual visual_dim"]],
         cache: KVCache | None = None,
-    ) -> tuple[Embeddings, GatedMemory]:
-        """Hidden states of every position, and what later steps need of the pictures."""
+        wanted: Places | None = None,
+    ) -> tuple[HiddenStates, GatedMemory]:
+        """Hidden states of every position, or of those wanted, and what later steps need of the
+        pictures."""
         embeddings = language.embed(inputs.token_ids, inputs.position_ids)
         counts = image_counts(inputs)
         memory = gather_memory(visual, inputs, embeddings, counts)
@@ -136,6 +138,7 @@ class Gated(nn.Module):
             cache=cache,
             documents=documents_of(inputs, language.config.window, is_cached=cache is not None),
             between=self._look(memory, counts, inputs.documents is not None),
+            wanted=wanted,
         )
         return hidden, memory
 
@@ -162,8 +165,14 @@ class Gated(nn.Module):
             between=self._look(memory, counts),
         )
 
-    def advance(self, language: Decoder, strips: StripInputs, cache: RaggedCache) -> Embeddings:
-        """Hidden states of new tokens of several sequences.
+    def advance(
+        self,
+        language: Decoder,
+        strips: StripInputs,
+        cache: RaggedCache,
+        wanted: Places | None = None,
+    ) -> HiddenStates:
+        """Hidden states of new tokens of several sequences, or of those wanted.
 
         Raises:
             ShapeError: what the sequences remember of their pictures is missing.
@@ -175,6 +184,7 @@ class Gated(nn.Module):
             position_ids=strips.position_ids,
             cache=cache,
             between=self._look(strips.memory, strips.image_counts),
+            wanted=wanted,
         )
 
     def remember(self, visual: Sequence[Float[Tensor, "_visual visual_dim"]]) -> GatedMemory:

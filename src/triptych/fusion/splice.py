@@ -24,7 +24,7 @@ from triptych.inputs import ImageSpan, ModelInputs
 from triptych.language import Decoder
 from triptych.nn.cache import KVCache
 from triptych.nn.ragged import RaggedCache
-from triptych.shapes import Embeddings, PositionIds, TokenIds
+from triptych.shapes import Embeddings, HiddenStates, Places, PositionIds, TokenIds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,8 +66,9 @@ class Splice(nn.Module):
         inputs: ModelInputs,
         visual: Sequence[Float[Tensor, "_visual language_dim"]],
         cache: KVCache | None = None,
-    ) -> tuple[Embeddings, None]:
-        """Hidden states of every position; nothing has to be remembered for later steps."""
+        wanted: Places | None = None,
+    ) -> tuple[HiddenStates, None]:
+        """Hidden states of every position, or of those wanted; nothing has to be remembered."""
         text = language.embed(inputs.token_ids, inputs.position_ids)
         embeddings = splice(text, visual, inputs.spans)
         # Causal attention over a cache needs no mask but the cache's own.
@@ -81,6 +82,7 @@ class Splice(nn.Module):
             mask=mask,
             cache=cache,
             documents=documents_of(inputs, language.config.window, is_cached=cache is not None),
+            wanted=wanted,
         )
         return hidden, None
 
@@ -96,13 +98,19 @@ class Splice(nn.Module):
         text = language.embed(token_ids, position_ids)
         return language(text, position_ids=position_ids, cache=cache)
 
-    def advance(self, language: Decoder, strips: StripInputs, cache: RaggedCache) -> Embeddings:
-        """Hidden states of new tokens of several sequences."""
+    def advance(
+        self,
+        language: Decoder,
+        strips: StripInputs,
+        cache: RaggedCache,
+        wanted: Places | None = None,
+    ) -> HiddenStates:
+        """Hidden states of new tokens of several sequences, or of those wanted."""
         embeddings = language.embed(strips.token_ids, strips.position_ids)
         if strips.visual is not None:
             visual = strips.visual.to(embeddings.dtype)
             embeddings = embeddings.index_copy(1, strips.slots, visual[None])
-        return language(embeddings, position_ids=strips.position_ids, cache=cache)
+        return language(embeddings, position_ids=strips.position_ids, cache=cache, wanted=wanted)
 
 
 def splice(

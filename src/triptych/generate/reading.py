@@ -26,6 +26,7 @@ from triptych.generate.request import Strand
 from triptych.generate.sampling import likeliest
 from triptych.generate.visual_tokens import MOST_TOGETHER, VisualTokenCache
 from triptych.nn.ragged import RaggedCache, Strip
+from triptych.shapes import Places
 
 LONGEST_IN_SLOT = 512
 """Tokens of a prompt that a slot takes; slots are padded to the longest, so not more."""
@@ -230,16 +231,16 @@ class Reader:
         """Read all pieces, and leave their strands the logits that answers go on from."""
         window = self.model.language.config.window
         cache = RaggedCache(self.slots, [piece.strip for piece in pieces], window)
-        hidden = self.model.advance(self._inputs(pieces), cache)
-        cache.finish()
-        wanted: list[int] = []
+        kept: list[int] = []
         first = 0
         for piece in pieces:
             first += piece.stop - piece.start
-            wanted += range(first - piece.num_kept, first)
-        if not wanted:
+            kept += range(first - piece.num_kept, first)
+        hidden = self.model.advance(self._inputs(pieces), cache, self._wanted(kept, first))
+        cache.finish()
+        if not kept:
             return
-        logits = self.model.language.head(hidden[:, wanted])[0]
+        logits = self.model.language.head(hidden)[0]
         answered = [piece for piece in pieces if piece.num_kept]
         split = torch.split(logits, [piece.num_kept for piece in answered])
         told = iter(_told(logits))
@@ -247,6 +248,14 @@ class Reader:
             piece.strand.logits = own
             piece.strand.likeliest = list(islice(told, len(own)))
             piece.strand.visual = None
+
+    def _wanted(self, kept: Sequence[int], num_tokens: int) -> Places | None:
+        """The tokens whose hidden states are asked for; None if those are all."""
+        if len(kept) == num_tokens:
+            return None
+        # One at least: kernels may refuse none.
+        positions = torch.tensor(kept or [0], device=self.model.device)
+        return torch.zeros_like(positions), positions
 
     def _inputs(self, pieces: Sequence[Piece]) -> StripInputs:
         token_ids: list[int] = []

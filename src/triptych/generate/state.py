@@ -30,12 +30,13 @@ class DecodingState:
         """Read the prompts; also the logits of each row's first new token."""
         batch, length = inputs.token_ids.shape
         cache = model.language.allocate_cache(batch, length + max_new_tokens)
-        hidden, memory = model.read(inputs, cache)
+        rows = torch.arange(batch, device=model.device)
+        hidden, memory = model.read(inputs, cache, wanted=(rows, torch.full_like(rows, length - 1)))
         positions = inputs.position_ids.masked_fill(~inputs.token_mask, -1).to(model.device)
         num_axes = positions.ndim - 2 and positions.shape[0]
         last = positions.reshape(-1, batch, length).amax(dim=(0, 2))
         state = cls(model, cache, memory, last + 1, num_axes)
-        return state, model.language.head(hidden[:, -1:])[:, 0]
+        return state, model.language.head(hidden)[0]
 
     def step(self, token_ids: Int[Tensor, " batch"]) -> Float[Tensor, "batch vocab"]:
         """Append one token to every row; the logits of the next."""

@@ -45,7 +45,15 @@ from triptych.nn.quantised import Int8Table
 from triptych.nn.ragged import RaggedCache, Slots
 from triptych.nn.rotary import Rotation, rotation_1d, rotation_mrope
 from triptych.nn.sinusoids import sinusoids
-from triptych.shapes import AttentionMask, Embeddings, Logits, PositionIds, TokenIds
+from triptych.shapes import (
+    AttentionMask,
+    Embeddings,
+    HiddenStates,
+    Logits,
+    Places,
+    PositionIds,
+    TokenIds,
+)
 
 INITIAL_STD = 0.02
 """Standard deviation of freshly initialised weights (GPT-2)."""
@@ -283,8 +291,9 @@ class Decoder(nn.Module):
         cache: KVCache | RaggedCache | None = None,
         documents: Documents | None = None,
         between: Between | None = None,
-    ) -> Embeddings:
-        """Hidden states after the final norm.
+        wanted: Places | None = None,
+    ) -> HiddenStates:
+        """Hidden states after the final norm; where only some are `wanted`, those as one row.
 
         Without a mask attention is causal; a given mask is the whole truth of who sees whom and
         covers the cached tokens too. Either way a sliding window narrows it, and padding the
@@ -301,11 +310,18 @@ class Decoder(nn.Module):
         is_causal = False
         if documents is None and not isinstance(cache, RaggedCache):
             mask, is_causal = _who_sees_whom(embeddings, mask, cache, self.config.window)
+        last = len(self.blocks) - 1
         for index, block in enumerate(self.blocks):
             if between is not None:
                 hidden = between(index, hidden)
-            layer = documents if cache is None else cache.layers[index]
-            hidden = block(hidden, mask=mask, is_causal=is_causal, rotation=rotation, cache=layer)
+            hidden = block(
+                hidden,
+                mask=mask,
+                is_causal=is_causal,
+                rotation=rotation,
+                cache=documents if cache is None else cache.layers[index],
+                wanted=wanted if index == last else None,
+            )
         return hidden if self.norm is None else self.norm(hidden)
 
     def head(self, hidden: Embeddings) -> Logits:

@@ -6,7 +6,8 @@
 
 The vision panel and the connector are counted by sending shapes through the model without
 weights, so whatever is built is counted. The language panel is counted from its layers: a causal
-token attends only to what stands before it, and logits are made of the last position alone.
+token attends only to what stands before it, logits are made of the last position alone, and so
+the last block has to do more than keys and values for that one only.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -137,7 +138,9 @@ class Workload:
         language, length = self.config.language, prompt.num_tokens
         pairs = visible_pairs(length, prompt.num_mutual, language.window)
         looking = length - prompt.num_before
-        work = self._blocks(length, pairs) + self._gated(length, looking, prompt, is_new=True)
+        seen = min(length, language.window or length)
+        work = self._blocks(length, pairs, pairs_of_last=seen)
+        work += self._gated(length, looking, prompt, is_new=True)
         written = length * cache_bytes_per_token(self.config, self._itemsize)
         embedded = length * language.dim * self._itemsize
         return work + self._head() + Work({}, written + embedded)
@@ -147,16 +150,24 @@ class Workload:
         window = self.config.language.window
         pairs = min(num_held + 1, window or num_held + 1)
         looking = int(prompt.num_pictures > 0)
-        work = self._blocks(1, pairs) + self._gated(1, looking, prompt, is_new=False)
+        work = self._blocks(1, pairs, pairs_of_last=pairs)
+        work += self._gated(1, looking, prompt, is_new=False)
         read = pairs * cache_bytes_per_token(self.config, self._itemsize)
         return work + self._head() + Work({}, read)
 
-    def _blocks(self, rows: int, pairs: int) -> Work:
-        language = self.config.language
-        operations = self._linear("language.blocks", rows)
-        attention = 4 * language.depth * language.num_heads * language.head_width * pairs
-        weights = held_bytes(self._model.language.blocks)
-        return Work(_sum(operations, {self.dtype: attention}), weights)
+    def _blocks(self, rows: int, pairs: int, pairs_of_last: int) -> Work:
+        """All blocks for so many rows, the last one for one row but for keys and values."""
+        language, last = self.config.language, self.config.language.depth - 1
+        all_pairs = last * pairs + pairs_of_last
+        operations: Mapping[str, int] = {
+            self.dtype: 4 * language.num_heads * language.head_width * all_pairs
+        }
+        spared = ("attention.query", "attention.out", "mlp")
+        counts = {"language.blocks": rows}
+        counts |= {f"language.blocks.{last}.{part}": min(1, rows) - rows for part in spared}
+        for inside, number in counts.items():
+            operations = _sum(operations, self._linear(inside, number))
+        return Work(operations, held_bytes(self._model.language.blocks))
 
     def _gated(self, rows: int, looking: int, prompt: Prompt, *, is_new: bool) -> Work:
         """Cross-attention between the blocks: `looking` of the rows see one picture each."""

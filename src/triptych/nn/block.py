@@ -21,7 +21,7 @@ from triptych.nn.mlp import MLP, GatedMLP
 from triptych.nn.norm import NormKind, make_norm
 from triptych.nn.recompute import Recomputable
 from triptych.nn.rotary import Rotation
-from triptych.shapes import AttentionMask
+from triptych.shapes import AttentionMask, Places
 
 
 class Block(Recomputable):
@@ -61,8 +61,13 @@ class Block(Recomputable):
         is_causal: bool = False,
         rotation: Rotation | None = None,
         cache: LayerCache | AttendingLayer | None = None,
-    ) -> Float[Tensor, "batch token dim"]:
-        """The arguments are those of `Attention`."""
+        wanted: Places | None = None,
+    ) -> Float[Tensor, "out_batch out_token dim"]:
+        """The arguments are those of `Attention`.
+
+        Nobody attends to what the last block of a panel makes. So it may be told which tokens are
+        `wanted`: all are attended to, but these alone go through the MLP, and come out as one row.
+        """
         mixed = self.attention(
             hidden if self.norm_last else self.norm_1(hidden),
             context=context,
@@ -72,6 +77,8 @@ class Block(Recomputable):
             cache=cache,
         )
         hidden = hidden + self._branch(mixed, self.scale_1)
+        if wanted is not None:
+            hidden = hidden[wanted][None]
         if self.norm_last:
             hidden = self.norm_1(hidden)
             return self.norm_2(hidden + self._branch(self.mlp(hidden), self.scale_2))

@@ -73,11 +73,12 @@ class AnswerHead(nn.Module):
 
     def forward(self, model: VLM, inputs: ModelInputs) -> Float[Tensor, "question answer"]:
         """One row a question, taken from its last token; inputs hold one question a row."""
-        hidden, _ = model.read(inputs)
-        positions = torch.arange(hidden.shape[1], device=hidden.device)
-        last = (positions * inputs.token_mask.to(hidden.device)).argmax(dim=1)
-        rows = torch.arange(len(hidden), device=hidden.device)
-        return self.linear(hidden[rows, last])
+        inputs = inputs.to(model.device)
+        num_rows, length = inputs.token_ids.shape
+        positions = torch.arange(length, device=model.device)
+        last = (positions * inputs.token_mask).argmax(dim=1)
+        hidden, _ = model.read(inputs, wanted=(torch.arange(num_rows, device=model.device), last))
+        return self.linear(hidden[0])
 
 
 def _score(count: int, num_people: int) -> float:

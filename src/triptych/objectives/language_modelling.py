@@ -45,11 +45,11 @@ def language_modelling(
     inputs = inputs.to(model.device)
     rows, positions = labelled_positions(inputs)
     sources = predecessors(inputs)[rows, positions]
-    hidden, _ = model.read(inputs, visual=visual)
+    hidden, _ = model.read(inputs, visual=visual, wanted=(rows, sources))
     # Labels, not inputs: a sample may hide a token from the model and still ask for it.
     targets = (inputs.token_ids if inputs.labels is None else inputs.labels)[rows, positions]
     weights = None if inputs.weights is None else inputs.weights[rows, positions]
-    total, nll = _sums(model, hidden[rows, sources], targets, weights, label_smoothing)
+    total, nll = _sums(model, hidden[0], targets, weights, label_smoothing)
     return Loss(total, nll, len(targets))
 
 

@@ -120,12 +120,10 @@ def answer_likelihoods(
     inputs = inputs.to(model.device)
     rows, positions = labelled_positions(inputs)
     places = _places(inputs, rows, positions)
-    hidden, _ = model.read(inputs, visual=visual)
     sources = predecessors(inputs)[rows, positions]
+    hidden, _ = model.read(inputs, visual=visual, wanted=(rows, sources))
     assert inputs.labels is not None
-    losses = token_losses(
-        hidden[rows, sources], inputs.labels[rows, positions], model.language.head
-    )
+    losses = token_losses(hidden[0], inputs.labels[rows, positions], model.language.head)
     num_pairs = num_preferences(inputs)
     log_p = -losses.new_zeros(2 * num_pairs).index_add(0, places, losses)
     counts = places.bincount(minlength=2 * num_pairs)
