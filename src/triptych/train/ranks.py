@@ -80,7 +80,7 @@ class Ranks:
         """
         if self.num_ranks == 1:
             return [said]
-        with self.stop.unbroken(), self._lost_if_unreachable():
+        with self.in_contact():
             heard = self._gather({"said": said})
             for each in heard:
                 if "ends" in each:
@@ -136,6 +136,16 @@ class Ranks:
                     sent = tensor.contiguous()
                     dist.broadcast(sent, 0)
                     tensor.copy_(sent)
+
+    @contextmanager
+    def in_contact(self) -> Generator[None]:
+        """All ranks compute together inside this block, after an exchange; it is not broken off.
+
+        Raises:
+            RankLostError: a rank is gone.
+        """
+        with self.stop.unbroken(), self._lost_if_unreachable():
+            yield
 
     @contextmanager
     def telling(self) -> Generator[None]:

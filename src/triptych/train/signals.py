@@ -70,6 +70,11 @@ class StopRequest:
         if self._is_overdue and not was_held and self._grace_s is not None:
             self._break_off()
 
+    def commit(self) -> None:
+        """From here on the section is not broken off any more; it may change what lasts."""
+        self._grace_s = None
+        self._is_overdue = False
+
     def ask(self, number: int, frame: FrameType | None) -> None:
         """Handler of SIGINT and SIGTERM."""
         if self.requested:
