@@ -28,7 +28,7 @@ from tests.train.sittings import (
 from tests.train.tiny_run import TinyRun, tiny_run
 
 from triptych.fusion.vlm import VLM
-from triptych.train import TrainConfig, loop
+from triptych.train import TrainConfig, training_step
 from triptych.train.manifest import find_damage
 
 IN_PROCESS = replace(WITH_WORKERS, num_workers=0)
@@ -79,7 +79,7 @@ class Moments:
         """Run until the moment is reached, send the signals, go on, compare."""
         run, log = self.folder / name, self.folder / f"{name}.log"
         self.reached.unlink(missing_ok=True)
-        loop.GRACE_S = grace_s
+        training_step.GRACE_S = grace_s
         pid = begin(lambda: work(run), log)
         while not self.reached.exists():
             time.sleep(0.005)

@@ -9,9 +9,9 @@ from tests.elsewhere import ELSEWHERE, elsewhere, moved
 from tests.train.tiny_run import CONFIG, tiny_run
 
 from triptych.errors import ConfigError
-from triptych.train import loop
 from triptych.train.placing import place
 from triptych.train.record import read_record
+from triptych.train.run import Run
 
 MUON = replace(
     CONFIG, optimizer="muon", accumulate=1, max_steps=4, validate_every=2, checkpoint_every=2
@@ -20,7 +20,7 @@ MUON = replace(
 
 @pytest.fixture(autouse=True)
 def without_autocast(monkeypatch):
-    monkeypatch.setattr(loop, "_precision", lambda *_: nullcontext())
+    monkeypatch.setattr(Run, "precision", lambda _: nullcontext())
 
 
 def there():
