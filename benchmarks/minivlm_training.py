@@ -1,4 +1,4 @@
-"""MiniVLM's training beside a straightforward script of the same, in turns within one process.
+"""MiniVLM's training beside a straightforward script of the same, in turns.
 
 python benchmarks/minivlm_training.py speed --data FOLDER --threads 2 --keep
 python benchmarks/minivlm_training.py speed --captions 5 --data FOLDER --threads 2 --keep
@@ -8,7 +8,8 @@ python benchmarks/minivlm_training.py memory --data FOLDER --threads 2 --keep
 ViT-L/16 frozen, an MLP and SmolLM-360M trained, random weights, four pictures of Flickr8k with a
 caption each in a step, float32. The other side is `minivlm_plain.py`: the encoder in every step,
 logits at all positions, texts padded to 64, torch's AdamW as it comes. `speed` takes the same
-batches in turns, ours also from features that are kept (as from the second epoch on). With
+batches in turns, ours also from features that are kept (as from the second epoch on); the other
+side waits in a process of its own, because ours has freed memory kept, as every run does. With
 `--captions 5` ours has all captions of a picture in one row that holds it once, as the recipe does;
 counted are captions. `equal`
 begins both from the same weights and pads ours likewise, so that only rounding is left between
@@ -24,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ from triptych.measure.peaks import Peaks, measure_peaks
 from triptych.processor import Processor, Sample, ask_about
 from triptych.text import Tokenizer
 from triptych.train import PanelRates, TrainConfig, build_features
+from triptych.train.memory import freed_memory_kept
 from triptych.train.optimizer import build_optimizer, freeze, set_training
 from triptych.train.order import Order
 from triptych.train.passes import AnswerPass, Passes
@@ -90,7 +92,10 @@ class Batch:
 
 
 class OurTraining:
-    """What `triptych.train.fit` does in a step, without order, record and checkpoints."""
+    """What `triptych.train.fit` does in a step, without order, record and checkpoints.
+
+    Memory that is freed must be kept around it, as `fit` has it kept.
+    """
 
     def __init__(self, loaded: LoadedModel, config: TrainConfig) -> None:
         freeze(loaded.model, config.learning_rates)
@@ -273,25 +278,58 @@ def timed(step: Callable[[int], float], index: int) -> Turn:
     return Turn(time.perf_counter() - began, time.process_time() - spent, loss)
 
 
-Steps = dict[str, Callable[[int], float]]
+Steps = dict[str, Callable[[int], Turn]]
 """By side: take the step of that number."""
 
 
-def in_turns(steps: Steps, count: int) -> tuple[dict[str, list[Turn]], dict[str, int], Peaks]:
-    """Steps of all sides, another first every time; what they compute; the machine's peak.
-
-    The first step of each is for warmth, and counts operations.
-    """
+def in_turns(steps: Steps, count: int) -> tuple[dict[str, list[Turn]], Peaks]:
+    """Steps of all sides, another first every time; the machine's peak."""
     turns: dict[str, list[Turn]] = {side: [] for side in steps}
-    operations = {side: _operations(lambda step=step: step(0)) for side, step in steps.items()}
     peaks = measure_peaks(["float32"])
     for index in range(1, count):
         for side in list(steps)[:: -1 if index % 2 else 1]:
-            turns[side].append(timed(steps[side], index))
+            turns[side].append(steps[side](index))
         peaks = peaks.better(measure_peaks(["float32"]))
         told = {side: round(each[-1].seconds, 2) for side, each in turns.items()}
         print(f"step {index + 1} of {count}: {told} s", file=sys.stderr)
-    return turns, operations, peaks
+    return turns, peaks
+
+
+class Apart:
+    """The straightforward script in a process of its own, which takes a step when it is told to."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, *sys.argv, "--alone", "waiting"]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+    def tell(self, what: str) -> Any:
+        """Have it take that step, or count the operations of one; its answer."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        print(what, file=self.process.stdin, flush=True)
+        return json.loads(self.process.stdout.readline())
+
+    def __enter__(self) -> "Apart":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def wait_for_turns(arguments: argparse.Namespace) -> None:
+    """The other end of `Apart`."""
+    loaded, _, made = _prepared(arguments)
+    plain = PlainTraining(plain_model(loaded.model), 2e-4, 0.01)
+    del loaded
+
+    def step(index: int) -> float:
+        return plain.step(made[index].pixels, made[index].token_ids, made[index].labels)
+
+    for line in sys.stdin:
+        what = line.strip()
+        told = _operations(lambda: step(0)) if what == "count" else timed(step, int(what))
+        print(json.dumps(told if isinstance(told, int) else asdict(told)), flush=True)
 
 
 def _operations(step: Callable[[], object]) -> int:
@@ -324,16 +362,28 @@ def ratio(turns: dict[str, list[Turn]], side: str, kind: str, more: int = 1) -> 
 def speed(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Samples a second of all sides on the same batches."""
     loaded, chosen, made = _prepared(arguments)
-    plain = PlainTraining(plain_model(loaded.model), 2e-4, 0.01)
     ours = OurTraining(loaded, TRAIN)
     with tempfile.TemporaryDirectory() as folder:
         kept = _kept_features(loaded, chosen, made, Path(folder))
-    steps: Steps = {
-        "plain": lambda i: plain.step(made[i].pixels, made[i].token_ids, made[i].labels),
-        "ours": lambda i: ours.step(made[i].samples),
-        "kept": lambda i: ours.step(kept[i]),
-    }
-    turns, operations, peaks = in_turns(steps, arguments.steps)
+
+    def from_pictures(index: int) -> float:
+        return ours.step(made[index].samples)
+
+    def from_features(index: int) -> float:
+        return ours.step(kept[index])
+
+    with freed_memory_kept(), Apart() as apart:
+        operations = {
+            "plain": apart.tell("count"),
+            "ours": _operations(lambda: from_pictures(0)),
+            "kept": _operations(lambda: from_features(0)),
+        }
+        steps: Steps = {
+            "plain": lambda index: Turn(**apart.tell(str(index))),
+            "ours": lambda index: timed(from_pictures, index),
+            "kept": lambda index: timed(from_features, index),
+        }
+        turns, peaks = in_turns(steps, arguments.steps)
     figures = _figures(turns, operations, peaks, arguments.captions)
     names = {"plain": "straightforward", "ours": "ours", "kept": "ours, features kept"}
     rows: list[list[str]] = []
@@ -403,8 +453,9 @@ def _peak_alone(arguments: argparse.Namespace) -> int:
         before = resident_bytes()
         loaded = our_model(architecture, captions, arguments.seed)
         ours = OurTraining(loaded, TRAIN)
-        for batch in batches(loaded.processor, chosen, arguments.steps):
-            ours.step(batch.samples)
+        with freed_memory_kept():
+            for batch in batches(loaded.processor, chosen, arguments.steps):
+                ours.step(batch.samples)
         return peak_bytes() - before
     with torch.device("meta"):  # for its processor alone
         processor = our_model(architecture, captions, arguments.seed).processor
@@ -475,6 +526,9 @@ def main() -> None:
     arguments = _arguments()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    if arguments.alone == "waiting":
+        wait_for_turns(arguments)
+        return
     if arguments.alone:
         print(json.dumps(_peak_alone(arguments)))
         return
@@ -498,7 +552,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--alone", choices=("ours", "plain"), help=argparse.SUPPRESS)
+    parser.add_argument("--alone", choices=("ours", "plain", "waiting"), help=argparse.SUPPRESS)
     add_options(parser)
     arguments = parser.parse_args()
     arguments.steps = arguments.steps or STEPS[arguments.part]
