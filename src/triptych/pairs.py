@@ -133,14 +133,18 @@ class PairProcessor:
             token_mask[index, : len(row)] = True
         return token_ids, token_mask
 
-    def encode_pair(self, picture: object, text: str, *, sample_id: str = "") -> Sample:
+    def encode_pair(
+        self, picture: object, text: str, *, sample_id: str = "", cuts: bool = False
+    ) -> Sample:
         """A picture and the text that belongs to it, as a sample to train on.
+
+        With `cuts` the end of a text that is too long is cut off, and counted in the sample.
 
         Raises:
             MediaError: the picture cannot be opened.
-            TokenError: the text is too long.
+            TokenError: the text is too long, and is not to be cut.
         """
-        token_ids = self.token_ids(text)
+        token_ids, num_cut = self.cut(text) if cuts else (self.token_ids(text), 0)
         pixels = self.encode_pictures([picture])[0]
         return Sample(
             sample_id=sample_id,
@@ -150,6 +154,7 @@ class PairProcessor:
             position_ids=torch.arange(len(token_ids))[None],
             images=(EncodedImage(pixels=pixels, height=pixels.shape[1], width=pixels.shape[2]),),
             spans=(),
+            num_truncated=num_cut,
         )
 
     def collate(self, samples: Sequence[Sample]) -> PairInputs:
@@ -177,3 +182,9 @@ class PairProcessor:
                 f"{self.config.max_tokens}; shorten it"
             )
         return ids
+
+    def cut(self, text: str) -> tuple[list[int], int]:
+        """Ids of one text that fit, special tokens included, and how many were cut off its end."""
+        ids = self.tokenizer.encode(text)
+        room = self.config.max_tokens - len(self.begin_ids) - len(self.end_ids)
+        return [*self.begin_ids, *ids[:room], *self.end_ids], max(0, len(ids) - room)

@@ -16,11 +16,14 @@ from triptych.fusion.vlm import PANELS
 from triptych.recipes import STAGINGS, StagedRecipe, find_recipe, read_recipe, run_recipe
 from triptych.recipes.checking import check_recipe
 from triptych.recipes.staged import moving
-from triptych.recipes.twins import twin_of
+from triptych.recipes.twins import Lessons, twin_of
 from triptych.recipes.yaml_files import read_yaml, write_yaml
 from triptych.train.checkpoints import find_checkpoints
 
 NAMES = sorted(path.stem for path in STAGINGS.glob("*.yaml"))
+
+QUICK = Lessons(content="colours", num_growing=120, num_steps=30, batch_size=4)
+"""One colour all over is learned within a hundred steps."""
 
 
 @cache
@@ -50,7 +53,10 @@ def test_a_twin_moves_the_panels_that_its_original_moves(name: str) -> None:
         panels = moving(own.train)
         ratios = {getattr(rates, panel) / getattr(originals, panel) for panel in panels}
         assert max(ratios) == pytest.approx(min(ratios))
-        assert own.train.objectives == original.train.objectives
+        for objective in original.train.objectives.learned:
+            weights = own.train.objectives, original.train.objectives
+            assert getattr(weights[0], objective) == getattr(weights[1], objective)
+        assert own.train.objectives.learned == original.train.objectives.learned
         assert own.train.schedule == original.train.schedule
         assert (own.train.pack_tokens > 0) == (original.train.pack_tokens > 0)
 
@@ -69,15 +75,25 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+def run_twin(name: str, folder: Path) -> dict[str, object]:
+    """Train the quick twin of a staging, as a recipe in a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "quick.yaml"
+    path.write_text(write_yaml(to_dict(twin_of(staging(name), QUICK))))
+    return run_recipe(str(path), [], data=None, folder=folder, resume=False)
+
+
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_twin_learns_in_every_stage_and_frozen_panels_keep_every_bit(
     tmp_path: Path, name: str
 ) -> None:
     folder = tmp_path / "run"
-    result = run_recipe(f"{name}_debug", [], data=None, folder=folder, resume=False)
+    result = run_twin(name, folder)
     weights: dict[str, Tensor] = {}
     for stage in twin_of(staging(name)).stages:
+        if stage.matcher is not None:
+            continue  # see test_pair_stages
         told = result["stages"][stage.name]
         # The least seen: the last stage of llava_next, 0.03 to 0.008; most lose nine tenths.
         assert told["val_loss"] < 0.7 * told["val_loss before"], stage.name

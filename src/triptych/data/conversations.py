@@ -17,8 +17,10 @@ import torch
 from triptych.data.filters import FilterConfig
 from triptych.data.fitting import CHANGES, Fitted, Fitting
 from triptych.data.ledger import Ledger, LeftOut
+from triptych.data.pair_fitting import PairFitting
 from triptych.data.sources.conversation import Conversation, Conversations
 from triptych.errors import ConfigError, DataError, MediaError, ShapeError, TokenError
+from triptych.pairs import PairProcessor
 from triptych.processor import Processor, Sample
 
 FAULTS = (MediaError, TokenError, ShapeError, DataError)
@@ -33,7 +35,7 @@ class ConversationSamples:
 
     def __init__(
         self,
-        processor: Processor,
+        processor: Processor | PairProcessor,
         conversations: Conversations,
         *,
         ledger: Ledger | None = None,
@@ -47,7 +49,8 @@ class ConversationSamples:
         """Plan all samples, and leave out what cannot be used.
 
         Args:
-            processor: Of the model that is trained.
+            processor: Of the model that is trained; of one that compares pictures with texts each
+                conversation gives a pair.
             conversations: A list, or anything that has a length and gives one by its number.
             ledger: What reading them left out already; it is continued.
             tolerate: Share of the samples, those of the ledger included, that may be unusable.
@@ -63,7 +66,11 @@ class ConversationSamples:
                 rules and no plan.
             DataError: too many samples cannot be used, or none is left.
         """
-        self.fitting = Fitting(processor, min_pixels, max_pixels)
+        self.fitting: Fitting | PairFitting = (
+            Fitting(processor, min_pixels, max_pixels)
+            if isinstance(processor, Processor)
+            else PairFitting(processor, min_pixels, max_pixels)
+        )
         self.conversations = conversations
         self.ledger = ledger or Ledger("conversations", num_kept=len(conversations))
         self.tolerate = tolerate
@@ -104,10 +111,9 @@ class ConversationSamples:
         Raises:
             DataError: as `sample`.
         """
-        del generator  # nothing is left to chance here
         notes: list[LeftOut] = []
         for candidate in islice(self._candidates(index), 1 + _MAX_TRIES):
-            fitted = self._attempt(self._used[candidate])
+            fitted = self._attempt(self._used[candidate], generator)
             if isinstance(fitted, Fitted):
                 if self._lengths is None:
                     notes += fitted.changes
@@ -164,10 +170,13 @@ class ConversationSamples:
         self.ledger.keep(-1)
         return True
 
-    def _attempt(self, index: int) -> Fitted | LeftOut:
-        """The sequence, or why there is none."""
+    def _attempt(self, index: int, generator: torch.Generator) -> Fitted | LeftOut:
+        """The sequence or pair, or why there is none; which text of a pair is left to chance."""
         try:
-            return self.fitting.encode(self.conversations[index])
+            conversation = self.conversations[index]
+            if isinstance(self.fitting, PairFitting):
+                return self.fitting.encode(conversation, generator)
+            return self.fitting.encode(conversation)
         except FAULTS as error:
             return self._fault(index, error)
 

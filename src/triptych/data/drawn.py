@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from triptych.data.worlds import WORLDS, find_world
+from triptych.data.worlds.plain_scenes import PlainScenes
 from triptych.data.worlds.samples import WorldSamples
-from triptych.data.worlds.shape_samples import Content, ShapeSamples
+from triptych.data.worlds.shape_samples import Content, ShapePairs, ShapeSamples
 from triptych.data.worlds.wording import Split
 from triptych.errors import ConfigError
+from triptych.pairs import PairProcessor
 from triptych.processor import Processor
 
 
@@ -32,14 +34,20 @@ class DrawnWorld:
     split: Split = "train"
     """Pictures to train on, or others."""
 
-    def build(self, processor: Processor) -> WorldSamples:
+    def build(self, processor: Processor | PairProcessor) -> WorldSamples:
         """The world as training samples.
 
         Raises:
             UnknownNameError: there is none of that name.
-            ConfigError: `num_samples` is below 1.
+            ConfigError: `num_samples` is below 1; a model that compares pictures with texts is to
+                learn from it.
         """
         find_world(self.world)
+        if isinstance(processor, PairProcessor):
+            raise ConfigError(
+                f"the world {self.world} gives questions, and a matcher learns from captions; take "
+                "DrawnShapes, or a source of captions"
+            )
         if self.num_samples < 1:
             raise ConfigError(f"num_samples must be at least 1, got {self.num_samples}")
         return WorldSamples(
@@ -59,7 +67,8 @@ class DrawnShapes:
     """Small pictures of one or two coloured shapes with captions: what a first try needs."""
 
     content: Content = "shapes"
-    """Shapes, or one colour all over, which is learned within a hundred steps."""
+    """Shapes; one colour all over, which is learned within a hundred steps; or scenes of one thing
+    with four questions in plain words."""
 
     num_samples: int
     """How many are drawn."""
@@ -77,9 +86,25 @@ class DrawnShapes:
         for name in ("num_samples", "size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.prompt and self.content == "scenes":
+            raise ConfigError(
+                f"scenes come with questions of their own; leave out prompt={self.prompt!r}"
+            )
 
-    def build(self, processor: Processor) -> ShapeSamples:
-        """The pictures as training samples."""
+    def build(
+        self, processor: Processor | PairProcessor
+    ) -> ShapeSamples | PlainScenes | ShapePairs:
+        """The pictures as training samples; for a model that compares, with captions as pairs."""
+        if isinstance(processor, PairProcessor):
+            return ShapePairs(
+                processor,
+                self.num_samples,
+                content=self.content,
+                first=self.first,
+                size=self.size,
+            )
+        if self.content == "scenes":
+            return PlainScenes(processor, self.num_samples, first=self.first, size=self.size)
         return ShapeSamples(
             processor,
             self.num_samples,

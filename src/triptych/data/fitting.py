@@ -80,13 +80,13 @@ class Fitting:
     # -- pictures -----------------------------------------------------------------------------
 
     def _opened(self, part: Part) -> EncodedImage:
-        return self.processor.pictures.encode_part(_with_content(part))
+        return self.processor.pictures.encode_part(with_content(part))
 
     def _measured(self, part: Part) -> EncodedImage:
         pictures = self.processor.pictures
         if part["type"] != "image":
             return self._opened(part)
-        source = _with_content(part)["image"]
+        source = with_content(part)["image"]
         return pictures.planned_part(part, *picture_size(source, limits=pictures.limits))
 
     def _bounded(self, messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -206,7 +206,7 @@ class Fitting:
         return cut, changes
 
 
-def _with_content(part: Part) -> Part:
+def with_content(part: Part) -> Part:
     """The part with what a stored picture holds."""
     source = part[part["type"]]
     return {**part, part["type"]: source.read()} if isinstance(source, StoredPicture) else part

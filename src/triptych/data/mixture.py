@@ -26,6 +26,7 @@ from triptych.data.filters import FilterConfig
 from triptych.data.ledger import Ledger, LeftOut
 from triptych.data.sources import DataSource
 from triptych.errors import ConfigError
+from triptych.pairs import PairProcessor
 from triptych.processor import Processor, Sample
 
 
@@ -72,11 +73,12 @@ class Share:
                 "drawn pictures know no bounds of pixels and no rules; leave them out"
             )
 
-    def build(self, processor: Processor, root: Path, seed: int) -> "Samples":
+    def build(self, processor: Processor | PairProcessor, root: Path, seed: int) -> "Samples":
         """Read the source, as training samples; paths are relative to `root`.
 
         Raises:
             DataError: it cannot be read, or too many of its samples cannot be used.
+            ConfigError: it gives no pairs, and the model compares pictures with texts.
         """
         if isinstance(self.source, DrawnWorld | DrawnShapes):
             return self.source.build(processor)
@@ -113,7 +115,9 @@ class MixtureConfig:
         if self.num_samples < 0:
             raise ConfigError(f"num_samples must be at least 0, got {self.num_samples}")
 
-    def build(self, processor: Processor, root: Path = Path(), seed: int = 0) -> "Mixture":
+    def build(
+        self, processor: Processor | PairProcessor, root: Path = Path(), seed: int = 0
+    ) -> "Mixture":
         """Read and plan all sources; paths are relative to `root`.
 
         Raises:

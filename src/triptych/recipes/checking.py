@@ -9,6 +9,7 @@ from triptych.data.mixture import Share
 from triptych.errors import ConfigError, DataError, UnknownNameError
 from triptych.fusion.splice import SpliceConfig
 from triptych.recipes.beginning import resolve
+from triptych.recipes.comparing import check_fits, resolve_matcher
 from triptych.recipes.staged import moving
 from triptych.recipes.stages import FreshModel, JoinedModel, Stage, StagedRecipe
 
@@ -22,8 +23,9 @@ def check_recipe(recipe: StagedRecipe, data: Path | None = None) -> list[str]:
     Paths of sources are looked for where `data` says what they are relative to.
 
     Raises:
-        UnknownNameError: there is no such architecture or connector.
-        ConfigError: a stage trains a panel that has no weights, or none at all.
+        UnknownNameError: there is no such architecture, matcher or connector.
+        ConfigError: a stage trains a panel that has no weights, or none at all, or a matcher that
+            the model could not be given.
         DataError: a file or folder of a source is not there.
     """
     if recipe.twin:
@@ -50,6 +52,13 @@ def _check_panels(stage: Stage, design: Architecture | None) -> None:
             f"stage {stage.name} trains no panel; give one a rate above 0 under "
             "train.learning_rates"
         )
+    if stage.matcher is not None:
+        matcher = resolve_matcher(stage.matcher.architecture)
+        if stage.matcher.twin:
+            resolve_matcher(stage.matcher.twin)
+        if design is not None:
+            check_fits(matcher, design.model, design.name)
+        return  # its fusion has weights
     is_spliced = design is not None and isinstance(design.model.fusion, SpliceConfig)
     if is_spliced and "fusion" in names:
         raise ConfigError(

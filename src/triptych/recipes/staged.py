@@ -4,6 +4,7 @@
     runs/NAME/STAGE/record.jsonl, ...        what every run writes, stage by stage
     runs/NAME/STAGE/left_out.json            what each source left out, and why
     runs/NAME/STAGE/adapter/                 of a stage with adapters: all that it trained
+    runs/NAME/STAGE/matcher/                 of a stage that compares: the matcher, as published
     runs/NAME/model/, scores.json            what came of it
 
 A run that is gone on with passes through the stages that are done and takes up the one that is not.
@@ -12,25 +13,31 @@ A run that is gone on with passes through the stages that are done and takes up 
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import torch
-from torch import nn
 
 from triptych.checkpoint.files import write_bytes, write_json
 from triptych.checkpoint.model_folder import LoadedModel, save_model
+from triptych.checkpoint.scorers import LoadedScorer, export_scorer
 from triptych.config import to_dict
 from triptych.data.mixture import Mixture
-from triptych.fusion.vlm import PANELS, VLM
+from triptych.errors import ConfigError
+from triptych.fusion.dual import DualEncoder
+from triptych.fusion.matching import Matcher
+from triptych.fusion.vlm import PANELS
+from triptych.objectives.mixture import PairObjectives
+from triptych.pairs import PairProcessor
+from triptych.preflight.pairs import look_at_pairs_before
 from triptych.preflight.walking import look_before
 from triptych.processor import Processor, Sample
 from triptych.recipes.beginning import begin
+from triptych.recipes.comparing import as_scorer, begin_anew, begin_matcher, hand_over
 from triptych.recipes.stages import FinishedModel, Stage, StagedRecipe
 from triptych.recipes.yaml_files import write_yaml
 from triptych.train import TrainConfig, fit
 from triptych.train.checkpoints import has_checkpoint
 from triptych.train.memory import peak_memory_bytes
-from triptych.train.passes import Passes
+from triptych.train.passes import Passes, Trained
 from triptych.train.placing import check_device, place
 from triptych.train.plot import plot_losses
 from triptych.train.ranks import is_first_rank
@@ -38,6 +45,7 @@ from triptych.train.record import read_record, say
 from triptych.train.step import mean_losses
 
 LEFT_OUT = "left_out.json"
+MATCHER = "matcher"
 
 
 def run(recipe: StagedRecipe, data: Path | None, folder: Path, resume: bool) -> dict[str, object]:
@@ -80,7 +88,7 @@ def run(recipe: StagedRecipe, data: Path | None, folder: Path, resume: bool) -> 
 def base_of_stage(recipe: StagedRecipe, stage: Stage) -> str:
     """The model that a stage's adapters belong to; empty where it is in no folder of its own,
     because an earlier stage has moved what this one leaves as it is."""
-    if not isinstance(recipe.model, FinishedModel):
+    if not isinstance(recipe.model, FinishedModel) or stage.matcher is not None:
         return ""
     earlier = recipe.stages[: recipe.stages.index(stage)]
     moved = {panel for each in earlier for panel in moving(each.train)}
@@ -103,10 +111,14 @@ def run_stage(
 
     `base` is the folder or name of the model that its adapters belong to.
     """
-    processor, train = loaded.processor, stage.train
+    train = stage.train
+    learner = loaded if stage.matcher is None else begin_matcher(stage.matcher, loaded, train.seed)
+    processor = learner.processor
     if is_first_rank() and not has_checkpoint(folder):
-        look_before(stage.data, processor, root, say=say)
+        _look_first(stage, processor, root)
     source = stage.data.build(processor, root, train.seed)
+    if stage.matcher is not None:
+        _check_no_pair_is_alone(len(source), train)
     if is_first_rank():
         say(f"stage {stage.name} trains {', '.join(moving(train))} on {len(source):,} samples")
         for line in source.summary().splitlines():
@@ -117,39 +129,62 @@ def run_stage(
         held_out = stage.validation.build(processor, root, train.seed)
     samples = _first_samples(held_out, stage.num_validated)
     begin_anew(stage.fresh, loaded, train.seed)
-    place(loaded.model, train.device)
-    before = held_out_loss(loaded.model.eval(), processor, samples, train)
+    model = learner.model
+    assert not isinstance(model, DualEncoder), "of what compares only matchers are trained"
+    place(model, train.device)
+    before = held_out_losses(model.eval(), processor, samples, train)
     progress = fit(
-        loaded.architecture,
-        loaded.model,
+        learner.architecture,
+        model,
         processor,
         source,
         train,
         folder,
-        validate=lambda each: {"val_loss": held_out_loss(each, processor, samples, train)},
+        validate=lambda each: held_out_losses(each, processor, samples, train),
         resume=resume and has_checkpoint(folder),
         base=base,
     )
+    if isinstance(learner, LoadedScorer):
+        _finish_matcher(learner, loaded, train, folder)
     if is_first_rank():
         write_left_out(source, folder)
         plot_losses(folder / "record.jsonl", folder / "loss.png")
+    last = read_record(folder / "record.jsonl")[-1]
     return {
         "trained": moving(train),
         "learned": list(train.objectives.learned),
         "steps": progress.step,
         "minutes": progress.seconds / 60,
-        "val_loss before": before,
-        "val_loss": read_record(folder / "record.jsonl")[-1]["val_loss"],
+        **{f"{name} before": value for name, value in before.items()},
+        **{name: last[name] for name in before},
     }
 
 
-def begin_anew(panels: Sequence[str], loaded: LoadedModel, seed: int) -> None:
-    """Give some panels of a model fresh weights, which depend on the seed alone."""
-    if panels:
-        other = loaded.architecture.build(seed + 1)  # others than a model of that seed had at first
-        for panel in panels:
-            fresh = cast(nn.Module, getattr(other, panel))
-            cast(nn.Module, getattr(loaded.model, panel)).load_state_dict(fresh.state_dict())
+def _look_first(stage: Stage, processor: Processor | PairProcessor, root: Path) -> None:
+    if isinstance(processor, PairProcessor):
+        look_at_pairs_before(stage.data, processor, root, say=say)
+    else:
+        look_before(stage.data, processor, root, say=say)
+
+
+def _check_no_pair_is_alone(num_pairs: int, train: TrainConfig) -> None:
+    """Refuse an epoch whose last forward pass has one pair, which nothing could be told from."""
+    if num_pairs % train.batch_size == 1 or train.batch_size == 1:
+        raise ConfigError(
+            f"{num_pairs} pairs in batches of {train.batch_size} leave one alone, which nothing "
+            "is told from; set data.num_samples to one less, or choose another batch_size"
+        )
+
+
+def _finish_matcher(
+    learner: LoadedScorer, loaded: LoadedModel, train: TrainConfig, folder: Path
+) -> None:
+    """Give the model what the Q-Former has learned, and keep the matcher."""
+    assert isinstance(learner.model, Matcher)
+    hand_over(learner.model, loaded, train.seed)
+    place(loaded.model, train.device)  # its vision panel is there already
+    if is_first_rank():
+        export_scorer(folder / MATCHER, as_scorer(learner))
 
 
 def moving(train: TrainConfig) -> list[str]:
@@ -170,9 +205,19 @@ def _first_samples(source: Mixture, count: int) -> list[Sample]:
     ]
 
 
-def held_out_loss(
-    model: VLM, processor: Processor, samples: Sequence[Sample], train: TrainConfig
-) -> float:
-    """Mean of the first objective of a stage over samples, as its record has it."""
-    passes = Passes(model, processor, train).of(samples, torch.Generator())
-    return mean_losses(passes)[train.objectives.learned[0]]
+def held_out_losses(
+    model: Trained,
+    processor: Processor | PairProcessor,
+    samples: Sequence[Sample],
+    train: TrainConfig,
+) -> dict[str, float]:
+    """Means of a stage's objectives over samples, as its record has them.
+
+    `val_loss` is that of the first; of a matcher the weighted sum, each objective beside it.
+    """
+    means = mean_losses(Passes(model, processor, train).of(samples, torch.Generator()))
+    objectives = train.objectives
+    if not isinstance(objectives, PairObjectives):
+        return {"val_loss": means[objectives.learned[0]]}
+    weighted = sum(getattr(objectives, name) * means[name] for name in objectives.learned)
+    return {"val_loss": weighted, **{f"val_{name}": means[name] for name in objectives.learned}}

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from triptych.architectures.architecture import Architecture
+from triptych.architectures.scorer import ScorerArchitecture
 from triptych.data.drawn import DrawnWorld
 from triptych.data.mixture import MixtureConfig
 from triptych.errors import ConfigError
+from triptych.objectives.mixture import PairObjectives
 from triptych.train import TrainConfig
 from triptych.train.config import Panel
 
@@ -77,6 +79,26 @@ Beginning: TypeAlias = FreshModel | FinishedModel | JoinedModel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FreshMatcher:
+    """A matcher around the vision panel of the model, with a Q-Former that begins anew.
+
+    What the Q-Former has learned becomes the model's connector, without its text side and with a
+    fresh way to the language panel. The matcher is kept in the stage's folder, too.
+    """
+
+    architecture: str | ScorerArchitecture
+    """Its name, like blip2_itm, or all of its configuration; vision panel and Q-Former are of the
+    model's kind and size."""
+
+    tokenizer: str = ""
+    """Folder or name on the Hub of a model whose tokenizer its texts take; a debug twin needs
+    none."""
+
+    twin: str | ScorerArchitecture = ""
+    """Debug architecture of the same kind, for the debug twin of the recipe."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
     """One stage: it goes on with the weights of the one before."""
 
@@ -88,6 +110,10 @@ class Stage:
 
     data: MixtureConfig
     """What it is trained on."""
+
+    matcher: FreshMatcher | None = None
+    """What is trained instead of the model, on pairs of a picture and a text; None for the model
+    itself."""
 
     fresh: tuple[Panel, ...] = ()
     """Panels that begin anew in this stage, whatever the stages before have made of them."""
@@ -113,6 +139,7 @@ class Stage:
                 )
         if self.num_validated < 1:
             raise ConfigError(f"num_validated must be at least 1, got {self.num_validated}")
+        self._check_matcher()
         learned = self.train.objectives.learned
         if "preferring" in learned:
             raise ConfigError(
@@ -124,6 +151,25 @@ class Stage:
             raise ConfigError(
                 f"stage {self.name} is to learn seeing, but none of its sources says what visual "
                 "tokens show; set describes: true in a DrawnWorld, or objectives.seeing to 0"
+            )
+
+    def _check_matcher(self) -> None:
+        is_paired = isinstance(self.train.objectives, PairObjectives)
+        if is_paired != (self.matcher is not None):
+            raise ConfigError(
+                f"stage {self.name} {'has no' if is_paired else 'trains a'} matcher and "
+                f"{type(self.train.objectives).__name__}; a matcher learns PairObjectives, the "
+                "model Objectives"
+            )
+        if self.matcher is not None and self.train.learning_rates.language:
+            raise ConfigError(
+                f"stage {self.name} trains a matcher, which has no language panel; leave language "
+                "out of train.learning_rates"
+            )
+        if self.matcher is not None and self.fresh:
+            raise ConfigError(
+                f"stage {self.name} trains a matcher, whose Q-Former is fresh anyway; leave out "
+                f"fresh={list(self.fresh)}"
             )
 
 

@@ -1,7 +1,7 @@
-"""Debug twins of published stagings: the same stages on a tiny model, on the CPU in seconds.
+"""Debug twins of published stagings: the same stages on a tiny model, on a CPU within a minute.
 
     published     ViT-L/14, Vicuna 7B    align: connector 1e-3     tune: connector, language 2e-5
-    twin          all panels tiny        grow   align   tune       on drawn colours
+    twin          all panels tiny        grow   align   tune       on drawn scenes
 
 Which panels move, how their rates relate, objectives, schedule, decay and clipping are those of the
 published stages; sizes, steps and data are not. Published stages begin with panels that can see and
@@ -9,13 +9,15 @@ speak, and with a connector that knows nothing. So a twin has a stage before the
 panels grow together, and what stands between vision and language begins anew after it.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 from triptych.data.drawn import DrawnShapes
 from triptych.data.mixture import MixtureConfig, Share
+from triptych.data.worlds.shape_samples import Content
 from triptych.errors import ConfigError
+from triptych.objectives.mixture import Objectives, PairObjectives
 from triptych.recipes.beginning import resolve
-from triptych.recipes.stages import FreshModel, Panel, Stage, StagedRecipe
+from triptych.recipes.stages import FreshMatcher, FreshModel, Panel, Stage, StagedRecipe
 from triptych.train import PanelRates, TrainConfig
 
 BETWEEN: tuple[Panel, ...] = ("connector", "fusion")
@@ -24,80 +26,120 @@ BETWEEN: tuple[Panel, ...] = ("connector", "fusion")
 SUFFIX = "_debug"
 """Behind the name of a recipe: its twin."""
 
-NUM_STEPS = 30
-BATCH_SIZE = 4
 PEAK = 3e-3
 """Learning rate of the fastest panel; tiny models from scratch bear it."""
-NUM_GROWING = 120
-"""Steps of the stage before the published ones."""
-
-GROWING = TrainConfig(
-    learning_rates=PanelRates(vision=PEAK, connector=PEAK, fusion=PEAK, language=PEAK),
-    epochs=1,
-    batch_size=BATCH_SIZE,
-    warmup_steps=4,
-    validate_every=NUM_GROWING,
-)
-"""The stage before the published ones."""
 
 
-def twin_of(recipe: StagedRecipe) -> StagedRecipe:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lessons:
+    """What a twin is taught, and for how long."""
+
+    content: Content = "scenes"
+    """What is drawn."""
+
+    num_growing: int = 600
+    """Steps of the stage before the published ones."""
+
+    num_steps: int = 150
+    """Steps of each published stage."""
+
+    batch_size: int = 8
+    """Samples of a step."""
+
+    def drawn(self, place: int, num_steps: int) -> MixtureConfig:
+        """Pictures for so many steps; those of different places are different."""
+        shapes = DrawnShapes(
+            content=self.content,
+            num_samples=num_steps * self.batch_size,
+            first=10_000 * (place + 1),
+        )
+        return MixtureConfig(shares=(Share(source=shapes),))
+
+    @property
+    def held_out(self) -> MixtureConfig:
+        """Pictures that no stage is trained on."""
+        return self.drawn(-1, 64 // self.batch_size)
+
+
+def twin_of(recipe: StagedRecipe, lessons: Lessons = Lessons()) -> StagedRecipe:
     """The debug twin of a recipe.
 
     Raises:
-        ConfigError: it names none.
+        ConfigError: it names none, or none for a matcher.
         UnknownNameError: it names an architecture that does not exist.
     """
     if not recipe.twin:
         raise ConfigError("the recipe has no debug twin; name an architecture under twin")
     max_tokens = resolve(recipe.twin).processor.max_tokens
-    growing = Stage(
-        name="grow", train=GROWING, data=_colours(0, NUM_GROWING), validation=_colours(-1, 4)
-    )
+    stages = enumerate(recipe.stages, start=1)
     return StagedRecipe(
         summary=f"debug twin of: {recipe.summary}",
         paper=recipe.paper,
         model=FreshModel(architecture=recipe.twin),
         stages=(
-            growing,
-            *(
-                _twin_stage(stage, number, max_tokens)
-                for number, stage in enumerate(recipe.stages, start=1)
-            ),
+            _growing(lessons),
+            *(_twin_stage(stage, number, max_tokens, lessons) for number, stage in stages),
         ),
     )
 
 
-def _twin_stage(stage: Stage, number: int, max_tokens: int) -> Stage:
-    train = stage.train
+def _growing(lessons: Lessons) -> Stage:
+    """The stage before the published ones."""
+    train = TrainConfig(
+        learning_rates=PanelRates(vision=PEAK, connector=PEAK, fusion=PEAK, language=PEAK),
+        epochs=1,
+        batch_size=lessons.batch_size,
+        optimizer="muon",  # sees through plateaus on which AdamW stays at this size
+        matrix_boost=6.0,
+        warmup_steps=4,
+        validate_every=lessons.num_growing,
+    )
+    data = lessons.drawn(0, lessons.num_growing)
+    return Stage(name="grow", train=train, data=data, validation=lessons.held_out)
+
+
+def _twin_stage(stage: Stage, number: int, max_tokens: int, lessons: Lessons) -> Stage:
+    train, num_steps = stage.train, lessons.num_steps
     rates = asdict(train.learning_rates)
     factor = PEAK / max(rates.values())
+    fresh = tuple(panel for panel in BETWEEN if number == 1 and rates[panel])
     return replace(
         stage,
+        matcher=_twin_matcher(stage),
         train=replace(
             train,
             learning_rates=PanelRates(**{name: rate * factor for name, rate in rates.items()}),
+            objectives=_twin_objectives(train.objectives),
             epochs=1,
-            batch_size=BATCH_SIZE,
+            batch_size=lessons.batch_size,
             accumulate=1,
-            max_steps=NUM_STEPS,
+            max_steps=num_steps,
             pack_tokens=max_tokens if train.pack_tokens else 0,
             precision="float32",
             warmup_steps=4,
-            decay_steps=min(train.decay_steps, NUM_STEPS // 4),
+            decay_steps=min(train.decay_steps, num_steps // 4),
             ema_decay=min(train.ema_decay, 0.9),
-            validate_every=NUM_STEPS,
+            validate_every=num_steps,
             num_workers=0,
         ),
-        data=_colours(number),
-        fresh=tuple(panel for panel in BETWEEN if number == 1 and rates[panel]),
-        validation=_colours(-1, 4),
+        data=lessons.drawn(number, num_steps),
+        fresh=() if stage.matcher is not None else fresh,
+        validation=lessons.held_out,
     )
 
 
-def _colours(place: int, num_steps: int = NUM_STEPS) -> MixtureConfig:
-    """Pictures for so many steps; those of different places are different."""
-    shapes = DrawnShapes(
-        content="colours", num_samples=num_steps * BATCH_SIZE, first=10_000 * (place + 1)
-    )
-    return MixtureConfig(shares=(Share(source=shapes),))
+def _twin_matcher(stage: Stage) -> FreshMatcher | None:
+    if stage.matcher is None:
+        return None
+    if not stage.matcher.twin:
+        raise ConfigError(
+            f"the matcher of stage {stage.name} has no debug twin; name one under matcher.twin"
+        )
+    return FreshMatcher(architecture=stage.matcher.twin)
+
+
+def _twin_objectives(objectives: Objectives | PairObjectives) -> Objectives | PairObjectives:
+    """The same, but for a token that the twin's tokenizer does not have."""
+    if isinstance(objectives, PairObjectives):
+        return replace(objectives, begin_id=None)
+    return objectives
