@@ -31,6 +31,7 @@ from triptych.train.ending import interrupted, saved_if_broken_off, stop_if_hope
 from triptych.train.keeping import Keeper
 from triptych.train.live import LiveView
 from triptych.train.locking import locked
+from triptych.train.memory import freed_memory_kept
 from triptych.train.passes import Trained
 from triptych.train.placing import place
 from triptych.train.ranks import join
@@ -83,7 +84,8 @@ def fit(
     alone = locked(folder) if ranks.is_first else nullcontext()
     with stop_requests() as ranks.stop, torch.random.fork_rng(), ranks.telling(), alone:
         progress = begin(run, checkpoints, resume=resume)
-        with _open(run, processor, checkpoints, progress, shown) as sitting:
+        opened = _open(run, processor, checkpoints, progress, shown)
+        with freed_memory_kept(), opened as sitting:
             _train(sitting)
         run.average.keep()
         if run.adapters is not None and ranks.is_first:
