@@ -175,6 +175,7 @@ class Processor:
             TokenError: the sequence is longer than `max_tokens` and cutting its end would cut a
                 picture or leave no label; or a box or a point cannot be written.
         """
+        self._hear([messages])
         images = self._images([messages], features)
         pieces = self._pieces(messages, images, add_generation_prompt)
         return self._assemble([pieces], images, sample_id)
@@ -198,6 +199,7 @@ class Processor:
             TokenError: the conversations do not all begin with all of their pictures, or these
                 are not the same; or the sequence cannot be cut to `max_tokens`.
         """
+        self._hear(conversations)
         if not conversations:
             raise TokenError("there is no conversation to encode; give at least one")
         encoded = self._images(conversations, images)
@@ -218,12 +220,11 @@ class Processor:
             TokenError: as `encode_conversations`, or the template writes another prompt when an
                 answer follows.
         """
+        conversations = [[*messages, {"role": "assistant", "content": a}] for a in answers]
+        self._hear(conversations)
         encoded = self._images([messages], features)
         prompt = self._pieces(messages, encoded, add_generation_prompt=True)
-        whole = [
-            self._pieces([*messages, {"role": "assistant", "content": answer}], encoded)
-            for answer in answers
-        ]
+        whole = [self._pieces(conversation, encoded) for conversation in conversations]
         if any(pieces[: len(prompt)] != prompt for pieces in whole):
             raise TokenError(
                 "the chat template changes the prompt when an answer follows it, so answers "
@@ -250,6 +251,9 @@ class Processor:
         return pack(rows, pad_id=self.pad_id)
 
     # -- steps ------------------------------------------------------------------------------
+
+    def _hear(self, conversations: Sequence[Sequence[Message]]) -> None:
+        """Told what becomes a sample before it does; for processors that listen in."""
 
     def _pieces(
         self,

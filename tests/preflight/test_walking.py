@@ -12,7 +12,7 @@ from triptych.data.sources import MessagesSource
 from triptych.errors import DataError
 from triptych.media import open_image
 from triptych.media.looks import Look, look_of
-from triptych.preflight import walking
+from triptych.preflight import opening, saying, walking
 from triptych.preflight.duplicates import find_alike
 from triptych.preflight.memory import compare_with_run, foresee_training
 from triptych.preflight.showing import coloured, histogram
@@ -87,8 +87,8 @@ def test_each_fault_is_named_with_its_sample(tmp_path, begun):
     assert kinds_of(looked) == {
         "picture file missing": [f"{tmp_path / 'd.jsonl'}:4"],
         walking.UNREADABLE: ["2"],
-        walking.SLOT_AS_TEXT: ["4"],
-        walking.ALIKE: ["1"],
+        saying.SLOT_AS_TEXT: ["4"],
+        opening.ALIKE: ["1"],
     }
     assert all(each.fix for each in looked.findings) and not looked.spoils
     # A header alone shows neither damage behind it nor copies.
@@ -109,7 +109,7 @@ def test_held_out_pictures_that_are_trained_on_are_named(tmp_path, begun):
     trained = lines(tmp_path / "d.jsonl", ("a.png", "What?", "a photo"))
     held_out = lines(tmp_path / "v.jsonl", ("b.png", "What?", "a photo"))
     looked = look_through(trained, begun[1], held_out=held_out, opens=True)
-    assert list(kinds_of(looked)) == [walking.LEAKED] and looked.spoils
+    assert list(kinds_of(looked)) == [opening.LEAKED] and looked.spoils
 
 
 def test_an_end_that_does_not_fit_is_told(tmp_path, begun):

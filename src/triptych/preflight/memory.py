@@ -21,7 +21,7 @@ from triptych.architectures import Architecture
 from triptych.errors import DataError
 from triptych.fusion.vlm import PANELS, VLMConfig
 from triptych.language import RotaryConfig
-from triptych.preflight.walking import Looked
+from triptych.preflight.looked import Looked
 from triptych.train.config import TrainConfig
 from triptych.train.record import read_record
 from triptych.vision import ViTConfig

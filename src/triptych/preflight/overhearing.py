@@ -5,8 +5,7 @@ Every sample goes through a processor, so whatever draws or reads it, its conver
 
 from collections.abc import Sequence
 
-from triptych.pictures import EncodedImage
-from triptych.processor import Message, Processor, Sample
+from triptych.processor import Message, Processor
 
 
 class OverhearingProcessor(Processor):
@@ -22,44 +21,5 @@ class OverhearingProcessor(Processor):
         made.heard = []
         return made
 
-    def encode(
-        self,
-        messages: Sequence[Message],
-        *,
-        sample_id: str = "",
-        add_generation_prompt: bool = False,
-        features: Sequence[EncodedImage] | None = None,
-    ) -> Sample:
-        """As `Processor.encode`."""
-        self.heard[:] = [messages]  # shared with copies
-        return super().encode(
-            messages,
-            sample_id=sample_id,
-            add_generation_prompt=add_generation_prompt,
-            features=features,
-        )
-
-    def encode_conversations(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        sample_id: str = "",
-        images: Sequence[EncodedImage] | None = None,
-    ) -> Sample:
-        """As `Processor.encode_conversations`."""
-        self.heard[:] = conversations
-        return super().encode_conversations(conversations, sample_id=sample_id, images=images)
-
-    def encode_answers(
-        self,
-        messages: Sequence[Message],
-        answers: Sequence[str],
-        *,
-        sample_id: str = "",
-        features: Sequence[EncodedImage] | None = None,
-    ) -> Sample:
-        """As `Processor.encode_answers`."""
-        self.heard[:] = [
-            [*messages, {"role": "assistant", "content": answer}] for answer in answers
-        ]
-        return super().encode_answers(messages, answers, sample_id=sample_id, features=features)
+    def _hear(self, conversations: Sequence[Sequence[Message]]) -> None:
+        self.heard[:] = conversations  # shared with copies

@@ -16,7 +16,8 @@ from triptych.data.mixture import Mixture, MixtureConfig
 from triptych.errors import DataError, TriptychError
 from triptych.pairs import PairProcessor
 from triptych.preflight.findings import Finding, cure_of
-from triptych.preflight.walking import UNUSABLE, Looked, LookedSource
+from triptych.preflight.looked import Looked, LookedSource
+from triptych.preflight.walking import UNUSABLE
 
 SAME_TEXT = "one text of many pictures"
 MOST_ALIKE = 0.05

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from triptych.preflight.looked import Looked
 from triptych.preflight.memory import TrainingForecast, compare_with_run
 from triptych.preflight.showing import as_dict, print_looked, print_ratios, print_training
-from triptych.preflight.walking import Looked
 from triptych.processor import Processor
 
 

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from triptych.inputs import IGNORED
 from triptych.preflight.findings import Finding, count_kinds
+from triptych.preflight.looked import Looked
 from triptych.preflight.memory import TrainingForecast
-from triptych.preflight.walking import Looked
 from triptych.processor import Processor, Sample
 from triptych.xray.forecast import gigabytes
 

@@ -8,11 +8,9 @@ more than that, or a single wrong label, does.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,69 +18,21 @@ from triptych.data.conversations import FAULTS
 from triptych.data.drawn import DrawnShapes, DrawnWorld
 from triptych.data.fitting import CUT, Fitting
 from triptych.data.mixture import MixtureConfig, Share
-from triptych.data.sources import Conversation, DataSource, StoredPicture
+from triptych.data.sources import Conversation, DataSource
 from triptych.errors import ConfigError, DataError, MediaError, TokenError, TriptychError
-from triptych.media.looks import Look, look_of
-from triptych.preflight.duplicates import find_alike
 from triptych.preflight.findings import Finding, cure_of, split_sentence
 from triptych.preflight.labels import TEMPLATE, LabelCheck, batch_findings
+from triptych.preflight.looked import Looked, LookedSource
+from triptych.preflight.opening import OpenedPictures
 from triptych.preflight.overhearing import OverhearingProcessor
-from triptych.processor import Message, Processor, Sample, image_parts
-from triptych.text.messages import parts_of
+from triptych.preflight.saying import said_findings
+from triptych.processor import Message, Processor, Sample
 
 UNREADABLE, UNFIT, PLACE = "picture cannot be used", "does not fit the model", "cannot be read"
-EMPTY, SLOT_AS_TEXT, MANY, UNUSABLE = (
-    "empty answer",
-    "slot written as text",
-    "too many unusable",
-    "source cannot be read",
-)
-ALIKE, LEAKED, MANY_CUT = "pictures alike", "held out and trained on", "too many ends cut off"
+MANY, MANY_CUT, UNUSABLE = "too many unusable", "too many ends cut off", "source cannot be read"
 
 BATCH = 8
 """Samples of each source that are made into a batch, too."""
-
-
-@dataclass(slots=True)
-class LookedSource:
-    """What was looked at of one source."""
-
-    name: str
-    num_samples: int = 0
-    """All that it has, those that cannot be used included."""
-    num_looked: int = 0
-    num_unusable: int = 0
-    num_filtered: int = 0
-    num_cut: int = 0
-
-
-@dataclass(slots=True)
-class Looked:
-    """What was found in the data of a run."""
-
-    sources: list[LookedSource] = field(default_factory=list[LookedSource])
-    findings: list[Finding] = field(default_factory=list[Finding])
-    lengths: list[int] = field(default_factory=list[int])
-    """Tokens of each sample, pictures included."""
-    num_labels: list[int] = field(default_factory=list[int])
-    """Tokens of each sample that are learned."""
-    visual_tokens: list[int] = field(default_factory=list[int])
-    """Slots of each picture."""
-    image_sizes: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
-    """Height and width of each picture as the model sees it; of one in tiles, of a tile."""
-    example: Sample | None = None
-    """The first sample with a wrong label, or else the first."""
-    seconds: float = 0.0
-
-    @property
-    def spoils(self) -> bool:
-        """Whether the run would be spoilt."""
-        return any(each.spoils for each in self.findings)
-
-    @property
-    def num_looked(self) -> int:
-        """Samples that were looked at."""
-        return sum(each.num_looked for each in self.sources)
 
 
 def look_before(
@@ -136,10 +86,9 @@ def look_through(
     walk = _Walk(OverhearingProcessor.of(processor), root, opens, num_samples, num_drawn)
     for share in mixture.shares:
         walk.look_at(share)
-    num_trained = len(walk.looks)
     if held_out is not None and opens:
         walk.look_at_pictures(held_out)
-    walk.compare_pictures(num_trained)
+    walk.looked.findings += walk.pictures.findings()
     walk.looked.seconds = time.monotonic() - started
     return walk.looked
 
@@ -161,10 +110,7 @@ class _Walk:
         self.num_samples, self.num_drawn = num_samples, num_drawn
         self.check = LabelCheck(processor)
         self.looked = Looked()
-        self.looks: list[tuple[str, str, Look]] = []
-        """Sample, picture and how it looks, of every picture that was opened."""
-        self._broken: dict[str, MediaError] = {}
-        self._opened: set[str] = set()
+        self.pictures = OpenedPictures(processor)
 
     def look_at(self, share: Share) -> None:
         """Look at one source."""
@@ -188,26 +134,13 @@ class _Walk:
         for share in mixture.shares:
             if isinstance(share.source, DrawnWorld | DrawnShapes):
                 continue
-            self._opened.clear()
+            self.pictures.begin_held_out()
             try:
                 conversations, _ = _lenient(share.source).read(self.root)
                 for index in range(len(conversations)):
-                    self._open_all(conversations[index])
+                    self.pictures.open(conversations[index])
             except (TriptychError, OSError) as error:
                 self._find(UNUSABLE, _name(share.source), error)
-
-    def compare_pictures(self, num_trained: int) -> None:
-        """Name pictures that look alike; the first `num_trained` are trained on."""
-        for first, second in find_alike([look for _, _, look in self.looks]):
-            sample, picture, _ = self.looks[second]
-            other, its_picture, _ = self.looks[first]
-            if second >= num_trained and first >= num_trained:
-                continue
-            leaks = second >= num_trained
-            kind = LEAKED if leaks else ALIKE
-            fix = "take it out of one of them" if leaks else "leave one out, or keep both knowingly"
-            what = f"{picture} looks like {its_picture} of sample {other}"
-            self.looked.findings.append(Finding(kind, sample, what, fix, spoils=leaks))
 
     # -- drawings -----------------------------------------------------------------------------
 
@@ -252,10 +185,10 @@ class _Walk:
         """The sample of a conversation, after a look at it."""
         name = conversation.sample_id
         try:
-            self._say_first(conversation)
+            self.looked.findings += said_findings(conversation, self.processor.template)
             fitted = fitting.plan(conversation)
             if self.opens:
-                self._open_all(conversation)
+                self.pictures.open(conversation)
         except ConfigError as error:
             self._find(UNFIT, name, error)
             return None
@@ -281,33 +214,6 @@ class _Walk:
         self._note(fitted.sample, list(self.processor.heard), source)
         return fitted.sample
 
-    def _say_first(self, conversation: Conversation) -> None:
-        """Name what is wrong with what is said, before it is made into tokens."""
-        words = {self.processor.template.image_token, self.processor.template.video_token}
-        words = {"<image>", *words} - {""}
-        for messages in (conversation.messages, *conversation.others):
-            for number, message in enumerate(messages, start=1):
-                text = "".join(p["text"] for p in parts_of(message) if p["type"] == "text")
-                if message["role"] == "assistant" and not _says_something(message, text):
-                    self.looked.findings.append(
-                        Finding(
-                            EMPTY,
-                            conversation.sample_id,
-                            f"message {number} of the assistant says nothing",
-                            "write the answer, or leave the sample out",
-                        )
-                    )
-                for word in sorted(word for word in words if word in text):
-                    self.looked.findings.append(
-                        Finding(
-                            SLOT_AS_TEXT,
-                            conversation.sample_id,
-                            f"message {number} has {word} in its text, which shows no picture",
-                            'give the picture as a part: {"type": "image", "image": PATH}',
-                            spoils=False,
-                        )
-                    )
-
     def _kind(self, error: Exception, conversation: Conversation) -> str:
         if isinstance(error, MediaError):
             return UNREADABLE
@@ -319,28 +225,6 @@ class _Walk:
         except TokenError:
             return TEMPLATE
         return UNFIT
-
-    def _open_all(self, conversation: Conversation) -> None:
-        """Open every picture of a conversation, each but once.
-
-        Raises:
-            MediaError, DataError: one cannot be opened.
-        """
-        for part in image_parts(conversation.messages):
-            if part["type"] != "image":
-                continue
-            key, content = _content(part["image"])
-            if key in self._broken:
-                raise self._broken[key]
-            if key in self._opened:
-                continue
-            try:
-                picture = self.processor.open(content)
-            except MediaError as error:
-                self._broken[key] = error
-                raise
-            self._opened.add(key)
-            self.looks.append((conversation.sample_id, key, look_of(picture)))
 
     # -- notes --------------------------------------------------------------------------------
 
@@ -405,19 +289,6 @@ def _spread(count: int, wanted: int) -> Iterator[int]:
         return
     for number in range(wanted):
         yield number * count // wanted
-
-
-def _says_something(message: Mapping[str, Any], text: str) -> bool:
-    return bool(text.strip()) or any(part["type"] != "text" for part in parts_of(message))
-
-
-def _content(source: object) -> tuple[str, object]:
-    """A name of a picture by which it is opened but once, and what to open."""
-    if isinstance(source, StoredPicture):
-        return source.name, source.read()
-    if isinstance(source, str) and source.startswith("data:"):
-        return f"data URI {sha256(source.encode()).hexdigest()[:12]}", source
-    return str(source), source
 
 
 def _name(source: object) -> str:
