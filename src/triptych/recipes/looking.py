@@ -14,11 +14,13 @@ from triptych.data.mixture import MixtureConfig, Share
 from triptych.data.sources import MessagesSource
 from triptych.errors import UsageError
 from triptych.preflight.memory import foresee_training
+from triptych.preflight.pairs import look_at_pairs
 from triptych.preflight.report import LookedStage
 from triptych.preflight.walking import look_through
 from triptych.processor import Processor
 from triptych.recipes import StagedRecipe, find_recipe
 from triptych.recipes.beginning import begin, resolve, special_tokens
+from triptych.recipes.comparing import pair_processor, resolve_matcher
 from triptych.recipes.stages import Beginning, FinishedModel, FreshModel, Stage
 from triptych.tasks import find_model
 from triptych.text import Tokenizer
@@ -71,6 +73,11 @@ def look_at_recipe(
     design, processor = design_of(recipe.model, name)
     found: list[LookedStage] = []
     for stage in recipe.stages:
+        if stage.matcher is not None:
+            pairs = pair_processor(stage.matcher, resolve_matcher(stage.matcher.architecture))
+            looked = look_at_pairs(stage.data, pairs, data or Path(), num_samples=num_samples)
+            found.append(LookedStage(stage.name, processor, looked))
+            continue
         looked = look_through(
             stage.data,
             processor,

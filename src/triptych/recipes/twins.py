@@ -11,10 +11,12 @@ panels grow together, and what stands between vision and language begins anew af
 
 from dataclasses import asdict, dataclass, replace
 
+from triptych.architectures import Architecture
 from triptych.data.drawn import DrawnShapes
 from triptych.data.mixture import MixtureConfig, Share
 from triptych.data.worlds.shape_samples import Content
 from triptych.errors import ConfigError
+from triptych.fusion.splice import SpliceConfig
 from triptych.objectives.mixture import Objectives, PairObjectives
 from triptych.recipes.beginning import resolve
 from triptych.recipes.stages import FreshMatcher, FreshModel, Panel, Stage, StagedRecipe
@@ -70,23 +72,24 @@ def twin_of(recipe: StagedRecipe, lessons: Lessons = Lessons()) -> StagedRecipe:
     """
     if not recipe.twin:
         raise ConfigError("the recipe has no debug twin; name an architecture under twin")
-    max_tokens = resolve(recipe.twin).processor.max_tokens
+    design = resolve(recipe.twin)
     stages = enumerate(recipe.stages, start=1)
     return StagedRecipe(
         summary=f"debug twin of: {recipe.summary}",
         paper=recipe.paper,
         model=FreshModel(architecture=recipe.twin),
         stages=(
-            _growing(lessons),
-            *(_twin_stage(stage, number, max_tokens, lessons) for number, stage in stages),
+            _growing(design, lessons),
+            *(_twin_stage(stage, number, design, lessons) for number, stage in stages),
         ),
     )
 
 
-def _growing(lessons: Lessons) -> Stage:
+def _growing(design: Architecture, lessons: Lessons) -> Stage:
     """The stage before the published ones."""
+    fusion = 0.0 if isinstance(design.model.fusion, SpliceConfig) else PEAK
     train = TrainConfig(
-        learning_rates=PanelRates(vision=PEAK, connector=PEAK, fusion=PEAK, language=PEAK),
+        learning_rates=PanelRates(vision=PEAK, connector=PEAK, fusion=fusion, language=PEAK),
         epochs=1,
         batch_size=lessons.batch_size,
         optimizer="muon",  # sees through plateaus on which AdamW stays at this size
@@ -98,7 +101,7 @@ def _growing(lessons: Lessons) -> Stage:
     return Stage(name="grow", train=train, data=data, validation=lessons.held_out)
 
 
-def _twin_stage(stage: Stage, number: int, max_tokens: int, lessons: Lessons) -> Stage:
+def _twin_stage(stage: Stage, number: int, design: Architecture, lessons: Lessons) -> Stage:
     train, num_steps = stage.train, lessons.num_steps
     rates = asdict(train.learning_rates)
     factor = PEAK / max(rates.values())
@@ -114,7 +117,7 @@ def _twin_stage(stage: Stage, number: int, max_tokens: int, lessons: Lessons) ->
             batch_size=lessons.batch_size,
             accumulate=1,
             max_steps=num_steps,
-            pack_tokens=max_tokens if train.pack_tokens else 0,
+            pack_tokens=design.processor.max_tokens if train.pack_tokens else 0,
             precision="float32",
             warmup_steps=4,
             decay_steps=min(train.decay_steps, num_steps // 4),
