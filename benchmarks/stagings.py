@@ -133,8 +133,8 @@ def compare_objectives(
     mixed = stage.train.objectives
     assert isinstance(mixed, PairObjectives)
     for name in (*PAIR_OBJECTIVES, "all"):
-        alone = replace(mixed, **{each: float(each == name) for each in PAIR_OBJECTIVES})
-        objectives = mixed if name == "all" else alone
+        weights = {each: float(name in (each, "all")) for each in PAIR_OBJECTIVES}
+        objectives = replace(mixed, **weights)
         own = replace(stage, train=replace(stage.train, objectives=objectives))
         copied = replace(loaded, model=deepcopy(loaded.model))
         told = run_stage(own, copied, Path(), folder / f"only-{name}", resume=False)
