@@ -99,7 +99,7 @@ def restore_adapter(folder: Path, adapters: Adapters) -> None:
         CheckpointError: a file is missing or torn, the model's other weights are not those it was
             trained over, or its adapters are on other layers.
     """
-    _check_base(folder, adapters.fingerprints, "the model that is to go on")
+    check_note(folder, adapters)
     source = folder / ADAPTER_WEIGHTS
     given = {name.removeprefix(PREFIX): each for name, each in read_tensors(source).items()}
     own = adapters.state()
@@ -107,6 +107,21 @@ def restore_adapter(folder: Path, adapters: Adapters) -> None:
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(given[name])
+
+
+def write_note(folder: Path, adapters: Adapters) -> None:
+    """Write down, in `base.json`, over which weights adapters were trained."""
+    note = {"fingerprints": dict(adapters.fingerprints), "lora": to_dict(adapters.config)}
+    write_json(folder / BASE, note)
+
+
+def check_note(folder: Path, adapters: Adapters) -> None:
+    """Compare that with the weights that the adapters are over here.
+
+    Raises:
+        CheckpointError: they are others, or the note is torn.
+    """
+    _check_base(folder, adapters.fingerprints, "the model that is to go on")
 
 
 def base_of(folder: Path) -> str:
@@ -199,9 +214,8 @@ def _write(folder: Path, adapters: Adapters, base: str, named: _Named) -> None:
         "init_lora_weights": True,
         "inference_mode": True,
     }
-    note = {"fingerprints": dict(adapters.fingerprints), "lora": to_dict(config)}
     write_json(folder / ADAPTER_CONFIG, settings)
-    write_json(folder / BASE, note)
+    write_note(folder, adapters)
     prefixed = {PREFIX + name: tensor for name, tensor in named.tensors.items()}
     write_tensors(folder / ADAPTER_WEIGHTS, prefixed, {"format": "pt"})
 

@@ -5,7 +5,7 @@
 The decay is ramped up at the beginning, so that the average is not held back by fresh weights.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
 import torch
@@ -56,19 +56,17 @@ class WeightAverage:
         """Named tensors for a checkpoint."""
         return dict(self.average)
 
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Put back what `state` gave.
+    def check(self, names: Iterable[str]) -> None:
+        """Find out whether a checkpoint has averages of all these weights.
 
         Raises:
-            CheckpointError: it was given with other panels moving, or with no average at all.
+            CheckpointError: it was written with other panels moving, or with no average at all.
         """
-        if missing := sorted(set(self.average) - set(state)):
+        if missing := sorted(set(self.average) - set(names)):
             raise CheckpointError(
                 f"the checkpoint holds no weight average of {missing[0]}; resume with the "
                 "ema_decay and learning_rates that the run was started with"
             )
-        for name, average in self.average.items():
-            average.copy_(state[name])
 
     def keep(self) -> None:
         """Leave the average in the model for good."""

@@ -27,6 +27,7 @@ def begin(run: Run, checkpoints: Checkpoints, *, resume: bool) -> Progress:
                 f"{checkpoints.folder} ends at step {progress.step} for {ranks.name}, but at "
                 f"{step} for the first; give all of them the same folder"
             )
-    ranks.share(run.model.state_dict().values())
+    if run.shards is None:
+        ranks.share(run.model.state_dict().values())
     run.scale.load(progress)
     return progress

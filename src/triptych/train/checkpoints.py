@@ -9,25 +9,25 @@ The last two are kept, and the best. A folder is filled under another name, flus
 newer one is complete before an older one goes. When the newest turns out to be damaged it is set
 aside, and the one before it is taken. No pickle: optimizer state is stored as named tensors. With
 adapters a checkpoint holds the three files of `triptych.checkpoint.adapter_folder` instead of the
-model's: what is trained, and no more.
+model's: what is trained, and no more. Ranks that share the model write a file of shards each
+instead, and any number of ranks goes on from either, see `triptych.train.contents`.
 """
 
 import shutil
 from dataclasses import asdict, dataclass, fields
+from functools import partial as bound
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from triptych.adapters import Adapters
 from triptych.architectures.architecture import Architecture
 from triptych.architectures.scorer import ScorerArchitecture
-from triptych.checkpoint.adapter_folder import restore_adapter, write_adapter_files
+from triptych.checkpoint.adapter_folder import check_note, write_adapter_files, write_note
 from triptych.checkpoint.files import (
     PARTIAL,
     REPLACED,
-    load_state,
     read_json,
     read_tensors,
     recover_folder,
@@ -39,12 +39,14 @@ from triptych.checkpoint.model_folder import WEIGHTS, write_model_files
 from triptych.errors import CheckpointError, UsageError
 from triptych.text import Tokenizer
 from triptych.train.average import WeightAverage
+from triptych.train.contents import TENSORS, restore, training_tensors, weights_of
+from triptych.train.joint_saving import save_together
 from triptych.train.manifest import find_damage, seal
-from triptych.train.optimizer import trained_parameters
 from triptych.train.passes import Trained
+from triptych.train.ranks import Ranks
 from triptych.train.record import say
 
-STATE, TENSORS = "training.json", "training.safetensors"
+STATE = "training.json"
 
 REMOVED = ".removed"
 """Suffix of a checkpoint that is being deleted."""
@@ -118,6 +120,9 @@ class Checkpoints:
     architecture: Architecture | ScorerArchitecture
     tokenizer: Tokenizer
     adapters: Adapters | None = None
+    shared_by: Ranks | None = None
+    """The ranks that share the model, where each writes its own shards; None where the first of
+    them, or the only one, writes it whole."""
 
     @property
     def folder(self) -> Path:
@@ -141,13 +146,22 @@ class Checkpoints:
         """
         is_best = progress.best_score is not None and progress.best_step == progress.step
         best_saved = progress.step if is_best else progress.best_saved
-        with replacing_folder(self.path(progress.step)) as partial:
-            self._write_weights(partial, average.model)
-            write_tensors(partial / TENSORS, _training_tensors(average, optimizer, progress.step))
-            write_json(partial / STATE, asdict(progress) | {"best_saved": best_saved})
-            seal(partial)
+        state = asdict(progress) | {"best_saved": best_saved}
+        tensors = training_tensors(average, optimizer, progress.step)
+        if self.shared_by is None:
+            with replacing_folder(self.path(progress.step)) as partial:
+                self._write_weights(partial, average.model)
+                write_tensors(partial / TENSORS, tensors)
+                write_json(partial / STATE, state)
+                seal(partial)
+        else:
+            weights = weights_of(average, self.adapters)
+            tensors |= {f"model.{name}": each for name, each in weights.items()}
+            fill = bound(self._write_besides_shards, state)
+            save_together(self.shared_by, self.path(progress.step), progress.step, tensors, fill)
         progress.best_saved = best_saved
-        self._remove_old(best_saved)
+        if self.shared_by is None or self.shared_by.is_first:
+            self._remove_old(best_saved)
 
     def load_last(self, average: WeightAverage, optimizer: torch.optim.Optimizer) -> Progress:
         """Put the last whole checkpoint back into model, average and optimizer.
@@ -157,8 +171,9 @@ class Checkpoints:
         """
         self._tidy()
         path = self.path(self._last_whole())
-        self._read_weights(path, average.model)
-        _restore(read_tensors(path / TENSORS), average, optimizer)
+        if self.adapters is not None:
+            check_note(path, self.adapters)
+        restore(path, average, optimizer, self.adapters)
         state, known = read_json(path / STATE), {each.name for each in fields(Progress)}
         return Progress(**{name: value for name, value in state.items() if name in known})
 
@@ -173,11 +188,10 @@ class Checkpoints:
         else:
             write_adapter_files(folder, self.adapters)
 
-    def _read_weights(self, folder: Path, model: Trained) -> None:
-        if self.adapters is None:
-            load_state(model, read_tensors(folder / WEIGHTS), str(folder / WEIGHTS))
-        else:
-            restore_adapter(folder, self.adapters)
+    def _write_besides_shards(self, state: dict[str, Any], folder: Path) -> None:
+        write_json(folder / STATE, state)
+        if self.adapters is not None:
+            write_note(folder, self.adapters)
 
     def _last_whole(self) -> int:
         """The last step whose checkpoint is as it was written; damaged ones are set aside."""
@@ -249,32 +263,3 @@ def _set_aside(path: Path, damage: str, instead: str) -> None:
         f"the checkpoint {path} is damaged: {damage}; it is set aside as {aside.name}, and the run "
         f"goes on from {instead} instead"
     )
-
-
-def _training_tensors(
-    average: WeightAverage, optimizer: torch.optim.Optimizer, step: int
-) -> dict[str, Tensor]:
-    # Before the first step there may be nothing else, and a file of no tensors cannot be read.
-    tensors = {"step": torch.tensor(step)}
-    tensors |= {f"average.{name}": each for name, each in average.state().items()}
-    for name, parameter in trained_parameters(average.model).items():
-        for key, value in optimizer.state[parameter].items():
-            tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value)
-    return tensors
-
-
-def _restore(
-    tensors: dict[str, Tensor], average: WeightAverage, optimizer: torch.optim.Optimizer
-) -> None:
-    average.load(
-        {n.removeprefix("average."): t for n, t in tensors.items() if n.startswith("average.")}
-    )
-    for name, parameter in trained_parameters(average.model).items():
-        prefix = f"optimizer.{name}."
-        # Fused optimizers count their steps where the weights are, others on the processor.
-        here = parameter.device if optimizer.defaults.get("fused") else torch.device("cpu")
-        optimizer.state[parameter] = {
-            key.removeprefix(prefix): value.to(here if key == f"{prefix}step" else parameter.device)
-            for key, value in tensors.items()
-            if key.startswith(prefix) and "." not in key.removeprefix(prefix)
-        }

@@ -70,6 +70,11 @@ class TrainConfig:
     """Of the matrix products; weights, gradients and optimizer stay in float32 either way. In
     float16 the loss is scaled up before its gradient is made, by as much as its numbers bear."""
 
+    sharded: bool = False
+    """Whether processes share the model instead of each holding it: every one keeps its rows of the
+    matrices, of gradients, optimizer state and weight average, and one block is whole at a time
+    (FSDP2). Changes nothing in a single process."""
+
     weight_decay: float = 0.05
     """Decoupled; on matrices only, never on norms, biases, gates and embeddings."""
 
@@ -145,6 +150,11 @@ class TrainConfig:
             raise ConfigError(f"worker_timeout_s must be above 0, got {self.worker_timeout_s}")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
+        if self.sharded and self.precision == "float16":
+            raise ConfigError(
+                "processes that share a model do not scale losses for float16; set precision to "
+                "bfloat16 or float32, or sharded to false"
+            )
         for panel in self.lora.panels:
             if not getattr(self.learning_rates, panel):
                 raise ConfigError(

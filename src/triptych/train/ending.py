@@ -32,15 +32,25 @@ def saved_if_broken_off(run: Run, keep: Keeper) -> Generator[None]:
     try:
         yield
     except BrokenOff:
+        if run.shards is not None:  # all of them write it
+            run.ranks.tell_end()
         raise interrupted(run, keep) from None
     except WorkerLostError as error:
-        keep.give_up()
+        if run.shards is None:
+            keep.give_up()
         raise WorkerLostError(f"{error}; then go on with --resume") from error
     except RankLostError as error:
+        raise RankLostError(f"{error}; see why, then {_how_to_go_on(run, keep)}") from error
+
+
+def _how_to_go_on(run: Run, keep: Keeper) -> str:
+    """After a rank was lost: from now, or from before where it held a share of the model."""
+    if run.shards is None:
         keep.save_unless_saved()
-        raise RankLostError(
-            f"{error}; see why, then go on with --resume from step {keep.progress.step}"
-        ) from error
+        return f"go on with --resume from step {keep.progress.step}"
+    if keep.saved_step < 0:
+        return "start again, for there is no checkpoint yet"
+    return f"go on with --resume from step {keep.saved_step}"
 
 
 def interrupted(run: Run, keep: Keeper) -> Interrupted:

@@ -5,6 +5,7 @@ refuses is said, and ends nothing: the checkpoints that were there before are st
 """
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from triptych.data.ledger import LeftOut
 from triptych.train.average import WeightAverage
 from triptych.train.checkpoints import Checkpoints, Progress
+from triptych.train.joint_saving import agreeing
 from triptych.train.record import Line, Record, say
 from triptych.train.source import note_line
 
@@ -31,14 +33,15 @@ class Keeper:
         *,
         is_writing: bool = True,
     ) -> None:
-        """Of several processes of a run only one `is_writing`; the others leave the disk alone."""
+        """Of several processes of a run only one `is_writing`; the others leave the disk alone, but
+        for their shards of a checkpoint."""
         self.is_writing = is_writing
         self.checkpoints = checkpoints
         self.average = average
         self.optimizer = optimizer
         self.progress = progress
-        self._saved = progress.step if progress.step in checkpoints.steps() else -1
-        """Step of the last checkpoint."""
+        self.saved_step = progress.step if progress.step in checkpoints.steps() else -1
+        """That of the last checkpoint; -1 if there is none."""
         if not is_writing:
             return
         # The line of a step whose validation is owed will be written (again).
@@ -58,22 +61,24 @@ class Keeper:
             self.record.write(line)
 
     def save(self) -> bool:
-        """Write a checkpoint; whether the disk took it."""
-        if not self.is_writing:
+        """Write a checkpoint, together where ranks share the model; whether the disk took it."""
+        shared_by = self.checkpoints.shared_by
+        if not self.is_writing and shared_by is None:
             return True
         try:
-            self.record.sync()
-            self.ledger.sync()
+            with nullcontext() if shared_by is None else agreeing(shared_by):
+                self._sync()
             self.checkpoints.save(self.average, self.optimizer, self.progress)
         except OSError as error:
-            say(f"no checkpoint of step {self.progress.step}: {error}; {self._what_is_left()}")
+            if self.is_writing:
+                say(f"no checkpoint of step {self.progress.step}: {error}; {self._what_is_left()}")
             return False
-        self._saved = self.progress.step
+        self.saved_step = self.progress.step
         return True
 
     def save_unless_saved(self) -> bool:
         """Write a checkpoint if the last one is not of this very state; whether there is one."""
-        is_saved = self._saved == self.progress.step and self.progress.unvalidated is None
+        is_saved = self.saved_step == self.progress.step and self.progress.unvalidated is None
         return is_saved or self.save()
 
     def give_up(self) -> None:
@@ -84,6 +89,11 @@ class Keeper:
         progress.unvalidated = None
         if has_learned:
             self.save()
+
+    def _sync(self) -> None:
+        if self.is_writing:
+            self.record.sync()
+            self.ledger.sync()
 
     def _what_is_left(self) -> str:
         steps = self.checkpoints.steps()

@@ -80,7 +80,8 @@ def fit(
     place(model, config.device)
     ranks = join()
     run = Run.prepare(model, processor, source, config, validate, rewrite, ranks)
-    checkpoints = Checkpoints(folder, architecture, processor.tokenizer, run.adapters)
+    shared_by = None if run.shards is None else ranks
+    checkpoints = Checkpoints(folder, architecture, processor.tokenizer, run.adapters, shared_by)
     alone = locked(folder) if ranks.is_first else nullcontext()
     with stop_requests() as ranks.stop, torch.random.fork_rng(), ranks.telling(), alone:
         progress = begin(run, checkpoints, resume=resume)
@@ -88,6 +89,8 @@ def fit(
         with freed_memory_kept(), opened as sitting:
             _train(sitting)
         run.average.keep()
+        if run.shards is not None:
+            run.shards.dissolve()
         if run.adapters is not None and ranks.is_first:
             save_adapter(folder / ADAPTER, architecture, run.adapters, base)
         ranks.exchange("all is written")

@@ -9,7 +9,8 @@ the same length, so rare directions are learned too:
 
 The factor gives an update the root mean square that one of AdamW has, so both share their learning
 rates and weight decay. Everything that is no hidden matrix (norms, biases, embeddings, patches) is
-left to AdamW, in the same optimizer.
+left to AdamW, in the same optimizer. Of a matrix that is split over ranks every rank computes the
+whole update, and takes its rows.
 
 Muon: https://kellerjordan.github.io/posts/muon/    The factor: https://arxiv.org/abs/2502.16982
 """
@@ -21,6 +22,8 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from triptych.train.splitting import split_like, whole_of
 
 MOMENTUM = 0.95
 """Share of the momentum that a step keeps."""
@@ -58,10 +61,10 @@ class Muon(torch.optim.Optimizer):
             by_shape[parameter.shape].append(index)
         updates = [torch.empty(0)] * len(parameters)
         for shape, indexes in by_shape.items():
-            together = torch.stack([self._pushed(parameters[index]) for index in indexes])
+            together = torch.stack([whole_of(self._pushed(parameters[index])) for index in indexes])
             scaled = orthogonal(together) * (UPDATE_RMS * max(shape) ** 0.5)
             for index, update in zip(indexes, scaled, strict=True):
-                updates[index] = update
+                updates[index] = split_like(update, parameters[index])
         return updates
 
     def _pushed(self, parameter: Tensor) -> Tensor:

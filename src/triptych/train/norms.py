@@ -5,7 +5,7 @@ The norm of all is that of the panels' norms, so every gradient is read once:
     vision 0.3   connector 0.4   language 1.2   ->   sqrt(0.09 + 0.16 + 1.44) = 1.3
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from triptych.fusion.gated import Gated
 from triptych.train.optimizer import trained_parameters
 from triptych.train.passes import Trained
+from triptych.train.splitting import is_split, own_rows, whole_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,28 @@ def clip_gradients(model: Trained, largest: float) -> Norms:
             gradients.setdefault(name.partition(".")[0], []).append(parameter.grad)
     if not gradients:
         return Norms(0.0, {})
-    of_panels = [nn.utils.get_total_norm(each) for each in gradients.values()]
+    of_panels = [_norm(each) for each in gradients.values()]
     whole = nn.utils.get_total_norm(of_panels)
-    nn.utils.clip_grads_with_norm_(moving.values(), largest, whole)
+    _clip(moving.values(), largest, whole)
     # One look at the device for all of them.
     total, *norms = cast(list[float], torch.stack([whole, *of_panels]).tolist())
     return Norms(total, dict(zip(gradients, norms, strict=True)))
+
+
+def _norm(gradients: Sequence[Tensor]) -> Tensor:
+    """Of gradients that are here, and of those that are split over ranks, which all ask at once."""
+    kinds = ([each for each in gradients if is_split(each) == split] for split in (False, True))
+    norms = [whole_of(nn.utils.get_total_norm(each)) for each in kinds if each]
+    return norms[0] if len(norms) == 1 else nn.utils.get_total_norm(norms)
+
+
+def _clip(parameters: Collection[nn.Parameter], largest: float, norm: Tensor) -> None:
+    split = [each for each in parameters if is_split(each)]
+    others = [each for each in parameters if not is_split(each)]
+    nn.utils.clip_grads_with_norm_(others, largest, norm)
+    for parameter in split:
+        if parameter.grad is not None:
+            own_rows(parameter.grad).mul_((largest / (norm + 1e-6)).clamp(max=1.0))
 
 
 def gates_of(model: Trained) -> dict[str, float]:

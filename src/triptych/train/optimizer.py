@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import product
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from triptych.fusion.vlm import PANELS
 from triptych.train.config import PanelRates, TrainConfig
 from triptych.train.muon import Muon
 from triptych.train.passes import Trained
+from triptych.train.splitting import is_split
 
 
 def panels_of(model: Trained) -> list[str]:
@@ -75,22 +77,23 @@ def _groups(model: Trained, config: TrainConfig) -> Iterator[dict[str, object]]:
             for name, parameter in getattr(model, panel).named_parameters()
             if parameter.requires_grad
         }
-        for decays in (True, False):
-            for is_matrix in (True, False):
-                chosen = [
-                    each
-                    for name, each in moving.items()
-                    if (_decays(name, each), _is_matrix(name, each)) == (decays, is_matrix)
-                ]
-                if chosen and rate:
-                    peak = rate * (config.matrix_boost if is_matrix and is_muon else 1.0)
-                    yield {
-                        "params": chosen,
-                        "lr": peak,
-                        "peak": peak,
-                        "weight_decay": config.weight_decay if decays else 0.0,
-                        "is_matrix": is_matrix,
-                    }
+        for decays, is_matrix, split in product((True, False), repeat=3):
+            # What is split over ranks and what is not go through the optimizer one after the other.
+            kind = (decays, is_matrix, split)
+            chosen = [
+                each
+                for name, each in moving.items()
+                if (_decays(name, each), _is_matrix(name, each), is_split(each)) == kind
+            ]
+            if chosen and rate:
+                peak = rate * (config.matrix_boost if is_matrix and is_muon else 1.0)
+                yield {
+                    "params": chosen,
+                    "lr": peak,
+                    "peak": peak,
+                    "weight_decay": config.weight_decay if decays else 0.0,
+                    "is_matrix": is_matrix,
+                }
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:

@@ -67,6 +67,11 @@ class Ranks:
         return self.rank == 0
 
     @property
+    def group(self) -> Any:
+        """torch's, which carries messages between processors."""
+        return self._group
+
+    @property
     def name(self) -> str:
         """Counted from 1, as people do."""
         return f"process {self.rank + 1} of {self.num_ranks}"
@@ -153,13 +158,16 @@ class Ranks:
         try:
             yield
         except (Exception, BrokenOff) as error:
-            if not self._is_over:
-                self._is_over = True
-                sentence = str(error) if isinstance(error, TriptychError) else repr(error)
-                why = f"{self.name} has ended: {sentence}"
-                with suppress(RuntimeError):  # whoever is gone need not be told
-                    self._gather({"ends": why, "signal": self.stop.number})
+            sentence = str(error) if isinstance(error, TriptychError) else repr(error)
+            self.tell_end(f"{self.name} has ended: {sentence}")
             raise
+
+    def tell_end(self, why: str = "") -> None:
+        """Tell the others that this rank ends, unless they know."""
+        if not self._is_over:
+            self._is_over = True
+            with suppress(RuntimeError):  # whoever is gone need not be told
+                self._gather({"ends": why, "signal": self.stop.number})
 
     def _end_too(self, why: str, signal: int) -> None:
         if signal:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from triptych.train.ranks import Ranks
 from triptych.train.recomputing import set_recomputed
 from triptych.train.record import say
 from triptych.train.scaling import LossScale
+from triptych.train.sharding import Shards
 from triptych.train.source import SampleSource
 
 Rewrite = Callable[
@@ -50,6 +52,8 @@ class Run:
     adapters: Adapters | None
     scale: LossScale
     ranks: Ranks
+    shards: Shards | None
+    """The model, where the ranks share it."""
 
     @classmethod
     def prepare(
@@ -81,6 +85,7 @@ class Run:
         set_recomputed(model, config)
         adapters = _adapters(model, config)
         freeze(model, config.learning_rates)
+        shards = _shards(model, config, ranks)
         optimizer = build_optimizer(model, config)
         return cls(
             model,
@@ -95,6 +100,7 @@ class Run:
             adapters,
             LossScale(optimizer, model.device.type, enabled=config.precision == "float16"),
             ranks,
+            shards,
         )
 
     @property
@@ -111,11 +117,25 @@ class Run:
     def precision(self) -> torch.autocast:
         """Matrix products in half precision where that is asked for.
 
-        Entered anew for each step: it keeps copies of the weights, which a step changes.
+        Entered anew for each step: it keeps copies of the weights, which a step changes. Not where
+        ranks share the model, for there nobody has room for whole copies.
         """
         is_mixed = self.config.precision != "float32"
         half = torch.float16 if self.config.precision == "float16" else torch.bfloat16
-        return torch.autocast(self.model.device.type, dtype=half, enabled=is_mixed)
+        return torch.autocast(
+            self.model.device.type,
+            dtype=half,
+            enabled=is_mixed,
+            cache_enabled=self.shards is None,
+        )
+
+    def whole(self) -> AbstractContextManager[None]:
+        """The model can be run as it is inside this block, where ranks share it, too."""
+        return nullcontext() if self.shards is None else self.shards.whole()
+
+    def in_contact(self) -> AbstractContextManager[None]:
+        """What ranks that share the model compute together inside this block is not broken off."""
+        return nullcontext() if self.shards is None else self.ranks.in_contact()
 
     def say(self, text: str) -> None:
         """Tell the person watching, once for all ranks."""
@@ -156,6 +176,14 @@ def _num_together(model: Trained, config: TrainConfig, ranks: Ranks) -> int:
             f"are processes, instead of {config.accumulate}"
         )
     return config.batch_size
+
+
+def _shards(model: Trained, config: TrainConfig, ranks: Ranks) -> Shards | None:
+    """Split the model of the first rank over all of them, if it is to be shared."""
+    if not config.sharded or ranks.num_ranks == 1:
+        return None
+    ranks.share(model.state_dict().values())
+    return Shards(model, ranks)
 
 
 def _adapters(model: Trained, config: TrainConfig) -> Adapters | None:

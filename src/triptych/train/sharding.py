@@ -27,16 +27,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor, Partial
 
 from triptych.fusion.vlm import PANELS
 from triptych.nn.recompute import Recomputable
 from triptych.train.passes import Trained
 from triptych.train.ranks import Ranks
+from triptych.train.splitting import Unit, forget_hooks, is_kept_whole, mesh_of
 
 
 class Shards:
@@ -44,12 +41,12 @@ class Shards:
 
     def __init__(self, model: Trained, ranks: Ranks) -> None:
         """Every rank comes with the same whole model, frozen as it will be trained."""
-        mesh = init_device_mesh(model.device.type, (ranks.num_ranks,))
+        mesh = mesh_of(ranks.num_ranks, model.device)
         self.ranks = ranks
         self._model = model
         layers = list(_outermost_layers(model))
-        self._blocks = [_Unit(layer, mesh, _used_elsewhere(model, layer)) for layer in layers]
-        self._rest = _Unit(model, mesh, set())
+        self._blocks = [Unit(layer, mesh, _used_elsewhere(model, layer)) for layer in layers]
+        self._rest = Unit(model, mesh, set())
         self._held: int | None = None
         """The block that is whole on this rank just now."""
         self._is_in_step = False
@@ -87,7 +84,7 @@ class Shards:
         ranks would have learned from it and others not.
         """
         self.meet()
-        vectors = [each for each in self._model.parameters() if _is_kept_whole(each)]
+        vectors = [each for each in self._model.parameters() if is_kept_whole(each)]
         with self.ranks.stop.unbroken():
             heard = self.ranks.add_gradients(vectors, {"said": said, "rest": self._rest.mask()})
             with self.ranks.in_contact():
@@ -124,9 +121,9 @@ class Shards:
         with self.ranks.in_contact():
             for unit in self._units():
                 unit.dissolve()
-        _forget_hooks(self._model)
+        forget_hooks(self._model)
 
-    def _units(self) -> Iterator["_Unit"]:
+    def _units(self) -> Iterator[Unit]:
         yield from self._blocks
         yield self._rest
 
@@ -168,85 +165,6 @@ class Shards:
                     tensor.register_hook(partial(self._arrive, index))
 
 
-class _Holder(nn.Module):
-    """What `fully_shard` is told of. It is never called, so torch's own hooks, which are on it,
-    never run, and the layer stays of its class."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-
-class _Unit:
-    """Matrices that are put together at once."""
-
-    def __init__(self, layer: nn.Module, mesh: DeviceMesh, others: set[nn.Parameter]) -> None:
-        """`others` are parameters of the layer that belong to another unit."""
-        self._mesh = mesh
-        self._holder = _Holder(layer)
-        known = set(self._holder.parameters())
-        kept = {p for p in known if p in others or isinstance(p, DTensor) or _is_kept_whole(p)}
-        self._module: FSDPModule = fully_shard(self._holder, mesh=mesh, ignored_params=kept)
-        named = self._holder.named_parameters()
-        self._shards = {
-            name: each for name, each in named if isinstance(each, DTensor) and each not in kept
-        }
-        self._whole: dict[str, nn.Parameter] = {}
-        """The same while they are whole."""
-
-    def gather(self) -> None:
-        """Put the matrices together; all ranks do so at once."""
-        self._module.unshard()
-        named = dict(self._holder.named_parameters())
-        self._whole = {name: named[name] for name in self._shards}
-
-    def release(self) -> None:
-        """Leave of every matrix this rank's rows, and of gradients that were not added nothing."""
-        for each in self._whole.values():
-            each.grad = None
-        self._whole = {}
-        self._module.reshard()
-
-    def mask(self) -> str:
-        """Which of the matrices have a gradient on this rank: a 0 or 1 for each."""
-        return "".join("01"[each.grad is not None] for each in self._whole.values())
-
-    @torch.no_grad()
-    def add_gradients(self, mask: str) -> None:
-        """Add up the gradients that are marked, and keep this rank's rows; all ranks do so at once.
-
-        On ranks that have none they are zero.
-        """
-        for (name, shard), is_meant in zip(self._shards.items(), mask, strict=bool(mask)):
-            if is_meant == "1":
-                _add_up(shard, self._whole.get(name), self._mesh)
-
-    def dissolve(self) -> None:
-        """Put whole parameters in the places of the shards."""
-        for shard in self._shards.values():
-            whole = nn.Parameter(shard.full_tensor().detach(), shard.requires_grad)
-            for module in self._holder.modules():
-                for name, each in list(module.named_parameters(recurse=False)):
-                    if each is shard:
-                        module.register_parameter(name, whole)
-
-
-def _add_up(shard: Tensor, whole: Tensor | None, mesh: DeviceMesh) -> None:
-    assert isinstance(shard, DTensor)
-    own = None if whole is None else whole.grad
-    if own is None:
-        own = torch.zeros(shard.shape, dtype=shard.dtype, device=shard.device)
-    share = DTensor.from_local(own, mesh, [Partial()], run_check=False)
-    rows = share.redistribute(mesh, shard.placements)
-    shard.grad = rows if shard.grad is None else shard.grad + rows
-    if whole is not None:
-        whole.grad = None
-
-
-def _is_kept_whole(parameter: Tensor) -> bool:
-    return not isinstance(parameter, DTensor) and parameter.ndim < 2
-
-
 def _outermost_layers(model: nn.Module) -> Iterator[nn.Module]:
     """The blocks of all panels but the hinge, none of which is inside of another."""
     for panel in PANELS:
@@ -283,12 +201,3 @@ def _tensors(made: Any) -> Iterable[Tensor]:
     elif isinstance(made, tuple | list):
         for each in cast(Sequence[Any], made):
             yield from _tensors(each)
-
-
-def _forget_hooks(model: nn.Module) -> None:
-    """Take away what torch hung on the layers to split them anew whenever their state is asked for;
-    it would keep the shards in memory."""
-    for module in model.modules():
-        inner = cast(Any, module)
-        inner._state_dict_pre_hooks.clear()
-        inner._load_state_dict_pre_hooks.clear()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,7 @@ from triptych.train.passes import Pass, Trained
 from triptych.train.ranks import Ranks
 from triptych.train.record import Line
 from triptych.train.scaling import LossScale
+from triptych.train.sharding import Shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +63,34 @@ def gradients(
     step: int,
     scale: LossScale | None = None,
     ranks: Ranks | None = None,
+    shards: Shards | None = None,
 ) -> Outcome:
     """Fill the gradients of a step (0, 1, ...), clipped; nothing else of the model changes.
 
     With `scale` losses are scaled on the way, and the gradients not. With `ranks` the passes are
-    this process's share of the step, and gradients and outcome those of the whole step.
+    this process's share of the step, and gradients and outcome those of the whole step; `shards`
+    are the model, where they share that, too.
 
     Raises:
         TrainingError: there is nothing to learn in it; another process is lost.
     """
-    ranks, trained = ranks or Ranks(), trained_parameters(model).values()
+    ranks = ranks or Ranks()
     counts = _all_counts(sum((each.counts for each in passes), Counts()), ranks)
     _check(counts, config.objectives, step)
-    means = dict.fromkeys(config.objectives.learned, 0.0)
-    for each in passes:
-        mixed = each.loss(counts)
-        total = mixed.total if scale is None else scale.scaled(mixed.total)
-        if total.requires_grad:  # not where a pass has nothing to learn from
-            total.backward()
-        means |= {name: means.get(name, 0.0) + part for name, part in mixed.parts.items()}
-    shares = ranks.add_gradients(trained, (means, *_sizes(passes)))
+    if shards is None:
+        own = _backward(passes, counts, config, scale)
+        trained = trained_parameters(model).values()
+        shares = ranks.add_gradients(trained, (own, *_sizes(passes)))
+    else:
+        with shards.step():
+            own = _backward(passes, counts, config, scale)
+            shares = shards.add_gradients((own, *_sizes(passes)))
     means = _added([each[0] for each in shares])
     if scale is not None:
         scale.scaled(torch.zeros((), device=model.device))  # it must have been asked by all ranks
         scale.unscale()
-    norms = clip_gradients(model, config.clip_norm)
+    with nullcontext() if shards is None else ranks.in_contact():
+        norms = clip_gradients(model, config.clip_norm)
     num_images, num_tokens, num_labels = (sum(each[i] for each in shares) for i in (1, 2, 3))
     return Outcome(
         loss=means[config.objectives.learned[0]],
@@ -105,6 +110,20 @@ def mean_losses(passes: Sequence[Pass]) -> dict[str, float]:
     for each in passes:
         parts = each.loss(counts).parts
         means |= {name: means.get(name, 0.0) + part for name, part in parts.items()}
+    return means
+
+
+def _backward(
+    passes: Sequence[Pass], counts: Counts, config: TrainConfig, scale: LossScale | None
+) -> dict[str, float]:
+    """Run the passes forward and backward; what they add to the means of a step of `counts`."""
+    means = dict.fromkeys(config.objectives.learned, 0.0)
+    for each in passes:
+        mixed = each.loss(counts)
+        total = mixed.total if scale is None else scale.scaled(mixed.total)
+        if total.requires_grad:  # not where a pass has nothing to learn from
+            total.backward()
+        means |= {name: means.get(name, 0.0) + part for name, part in mixed.parts.items()}
     return means
 
 

@@ -50,7 +50,7 @@ def training_step(run: Run, maker: Maker, progress: Progress) -> Learned:
         with run.precision():
             samples, noticed = _rewritten(run, [each.sample for each in made], step)
             passes = run.passes.of(samples, run.order.step_generator(step))
-            outcome = gradients(run.model, passes, config, step, run.scale, run.ranks)
+            outcome = gradients(run.model, passes, config, step, run.scale, run.ranks, run.shards)
     overflowed = _change(run, outcome, progress)
     progress.count("" if overflowed else outcome.fault, time.monotonic() - started)
     line = outcome.line(progress.step, progress.seconds, run.optimizer)
@@ -73,9 +73,10 @@ def _rewritten(
 ) -> tuple[Sequence[Sample], dict[str, float]]:
     if run.rewrite is None or not isinstance(run.model, VLM):
         return samples, {}
-    if not samples:
-        return [], run.ranks.mean({}, 0)
-    made, noticed = run.rewrite(run.model, samples, run.order.step_generator(step))
+    made, noticed = samples, dict[str, float]()
+    with run.whole():
+        if samples:
+            made, noticed = run.rewrite(run.model, samples, run.order.step_generator(step))
     return made, run.ranks.mean(noticed, len(samples))
 
 
@@ -83,7 +84,8 @@ def _change(run: Run, outcome: Outcome, progress: Progress) -> bool:
     """Weights and their average, unless a number is none; whether float16 was left for that."""
     overflowed = run.scale.update() and outcome.fault == "gradient"
     if not outcome.fault:
-        run.optimizer.step()
+        with run.in_contact():
+            run.optimizer.step()
         run.average.update(progress.step)
     run.optimizer.zero_grad(set_to_none=True)
     run.scale.save(progress)

@@ -21,8 +21,10 @@ def run_validation(run: Run, progress: Progress, showing: Showing | None) -> dic
         BrokenOff: the run was asked to stop.
         RankLostError: the first rank is gone.
     """
-    mine = _scores(run, progress, showing) if run.ranks.is_first else {}
-    scores: dict[str, float] = run.ranks.exchange(mine)[0]
+    # The average takes the places of the weights outside of what may be broken off.
+    with run.average.in_place(), run.whole():
+        mine = _scores(run, progress, showing) if run.ranks.is_first else {}
+        scores: dict[str, float] = run.ranks.exchange(mine)[0]
     loss = scores["val_loss"]
     best = math.inf if progress.best_score is None else progress.best_score
     if loss < best:
@@ -55,13 +57,7 @@ def _scores(run: Run, progress: Progress, showing: Showing | None) -> dict[str, 
     model, answers = run.model, None
     model.eval()
     torch.manual_seed(run.order.validation_seed(progress.step))
-    # Weights and average change places outside of what may be broken off.
-    with (
-        run.average.in_place(),
-        run.ranks.stop.breakable(),
-        torch.inference_mode(),
-        run.precision(),
-    ):
+    with run.ranks.stop.breakable(), torch.inference_mode(), run.precision():
         scores = run.validate(model)
         if showing is not None and isinstance(model, VLM):
             answers = showing.ask(model)
