@@ -1,5 +1,6 @@
 """`triptych check`: what would spoil a run, found before it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -32,16 +33,27 @@ def check(
     against: Annotated[
         Path | None, typer.Option(help="Folder of a finished run to compare the forecast with.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the histograms to this PNG.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Draw the histograms into this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all findings.")] = False,
     offline: OfflineOption = False,
 ) -> None:
     """Look through training data without weights; exits with 1 when it would spoil the run."""
+    from triptych.media import check_ending
     from triptych.preflight.report import print_stages, to_json
     from triptych.preflight.showing import draw_histograms
     from triptych.recipes.looking import look_at_file, look_at_recipe
 
+    if out is not None:
+        check_ending(out)
     if what.endswith((".jsonl", ".json")):
+        _refuse_of_a_file(
+            {
+                "--data": data is not None,
+                "--time": times,
+                "--against": against is not None,
+                "a change": bool(assignments),
+            }
+        )
         stages = [
             look_at_file(Path(what), model, opens=not headers, num_samples=limit, offline=offline)
         ]
@@ -59,3 +71,12 @@ def check(
         draw_histograms(stage.looked, place)
     if any(stage.looked.spoils for stage in stages):
         raise typer.Exit(1)
+
+
+def _refuse_of_a_file(given: Mapping[str, bool]) -> None:
+    """Options that say something about a recipe say nothing about a file of data."""
+    from triptych.errors import UsageError
+
+    for name, is_given in given.items():
+        if is_given:
+            raise UsageError(f"{name} goes with a recipe, not with a file of data; leave it out")

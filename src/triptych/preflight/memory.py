@@ -15,7 +15,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from triptych.architectures import Architecture
 from triptych.errors import DataError
@@ -126,9 +125,11 @@ def foresee_training(
 
 
 def compare_with_run(
-    forecast: TrainingForecast, folder: Path
+    forecast: TrainingForecast, folder: Path, *, memory_gb: float = 0.0
 ) -> Mapping[str, tuple[float, float, float]]:
     """What was foreseen, what a finished run recorded, and the second over the first, by name.
+
+    `memory_gb` is what it took at the highest point; without it that is read beside the record.
 
     Raises:
         DataError: the folder holds no record of a run.
@@ -148,7 +149,7 @@ def compare_with_run(
     size = _checkpoint_bytes(folder)
     if size:
         happened["checkpoint GB"] = forecast.checkpoint / 1e9, size / 1e9
-    memory = _recorded_memory(lines, folder)
+    memory = memory_gb or _recorded_memory(folder)
     if memory:
         happened["memory GB"] = forecast.total / 1e9, memory
     return {name: (f, h, h / f if f else math.nan) for name, (f, h) in happened.items()}
@@ -227,11 +228,8 @@ def _checkpoint_bytes(folder: Path) -> int:
     return sum(each.stat().st_size for each in files)
 
 
-def _recorded_memory(lines: Sequence[Mapping[str, object]], folder: Path) -> float:
-    """Gigabytes at the highest point, as the record or the scores beside or above it say."""
-    recorded = [line["memory_gb"] for line in lines if "memory_gb" in line]
-    if recorded:
-        return max(cast(list[float], recorded))
+def _recorded_memory(folder: Path) -> float:
+    """Gigabytes at the highest point, as the scores beside or above a record say."""
     for scores in (folder / "scores.json", folder.parent / "scores.json"):
         if scores.is_file():
             read = json.loads(scores.read_text(encoding="utf-8"))

@@ -24,7 +24,7 @@ from triptych.text import PLAIN_CAPTION, Tokenizer
 from triptych.train import SelfCritical, SelfCriticalConfig, TrainConfig, fit
 from triptych.train.checkpoints import Progress, has_checkpoint
 from triptych.train.memory import peak_memory_bytes
-from triptych.train.plot import plot_losses
+from triptych.train.plot import plot_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ def run_captioning(
         resume=resume,
         shown=_shown(processor, data, train.num_shown),
     )
-    plot_losses(folder / "record.jsonl", folder / "loss.png")
+    plot_run(folder / "record.jsonl", folder / "loss.png")
     refined = refinement and refine(loaded, data, refinement, folder / REFINEMENT, resume=resume)
     save_model(folder / "model", loaded.architecture, model, processor.tokenizer)
     trained = caption_report(loaded, data, decoding)

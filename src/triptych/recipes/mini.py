@@ -48,7 +48,7 @@ from triptych.train import PanelRates, TrainConfig, fit
 from triptych.train.checkpoints import has_checkpoint
 from triptych.train.memory import peak_memory_bytes
 from triptych.train.placing import check_device
-from triptych.train.plot import plot_losses
+from triptych.train.plot import plot_run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,7 +195,7 @@ def run(recipe: MiniRecipe, data: Path | None, folder: Path, resume: bool) -> di
         validate=lambda each: held_out_losses(each, processor, dev),
         resume=resume and has_checkpoint(folder),
     )
-    plot_losses(folder / "record.jsonl", folder / "loss.png")
+    plot_run(folder / "record.jsonl", folder / "loss.png")
     save_model(folder / "model", loaded.architecture, model, processor.tokenizer)
     rows = [row for row in find_rows(()) if row.world in shares]
     scores = evaluate_model(model, processor, rows, recipe.num_items)

@@ -27,6 +27,8 @@ from triptych.fusion.matching import Matcher
 from triptych.fusion.vlm import PANELS
 from triptych.objectives.mixture import PairObjectives
 from triptych.pairs import PairProcessor
+from triptych.preflight.looked import Looked
+from triptych.preflight.memory import TrainingForecast, compare_with_run, foresee_training
 from triptych.preflight.pairs import look_at_pairs_before
 from triptych.preflight.walking import look_before
 from triptych.processor import Processor, Sample
@@ -39,7 +41,7 @@ from triptych.train.checkpoints import has_checkpoint
 from triptych.train.memory import peak_memory_bytes
 from triptych.train.passes import Passes, Trained
 from triptych.train.placing import check_device, place
-from triptych.train.plot import plot_losses
+from triptych.train.plot import plot_run
 from triptych.train.ranks import is_first_rank
 from triptych.train.record import read_record, say
 from triptych.train.step import mean_losses
@@ -114,9 +116,13 @@ def run_stage(
     train = stage.train
     learner = loaded if stage.matcher is None else begin_matcher(stage.matcher, loaded, train.seed)
     processor = learner.processor
+    looked = None
     if is_first_rank() and not has_checkpoint(folder):
-        _look_first(stage, processor, root)
+        looked = _look_first(stage, processor, root)
     source = stage.data.build(processor, root, train.seed)
+    forecast = None
+    if looked is not None and looked.lengths and stage.matcher is None:
+        forecast = foresee_training(loaded.architecture, train, looked, len(source))
     if stage.matcher is not None:
         _check_no_pair_is_alone(len(source), train)
     if is_first_rank():
@@ -143,12 +149,15 @@ def run_stage(
         validate=lambda each: held_out_losses(each, processor, samples, train),
         resume=resume and has_checkpoint(folder),
         base=base,
+        shown=samples,
     )
     if isinstance(learner, LoadedScorer):
         _finish_matcher(learner, loaded, train, folder)
     if is_first_rank():
         write_left_out(source, folder)
-        plot_losses(folder / "record.jsonl", folder / "loss.png")
+        plot_run(folder / "record.jsonl", folder / "loss.png")
+        if forecast is not None:
+            say(_told_ratios(forecast, folder))
     last = read_record(folder / "record.jsonl")[-1]
     return {
         "trained": moving(train),
@@ -160,11 +169,17 @@ def run_stage(
     }
 
 
-def _look_first(stage: Stage, processor: Processor | PairProcessor, root: Path) -> None:
+def _look_first(stage: Stage, processor: Processor | PairProcessor, root: Path) -> Looked:
     if isinstance(processor, PairProcessor):
-        look_at_pairs_before(stage.data, processor, root, say=say)
-    else:
-        look_before(stage.data, processor, root, say=say)
+        return look_at_pairs_before(stage.data, processor, root, say=say)
+    return look_before(stage.data, processor, root, say=say)
+
+
+def _told_ratios(forecast: TrainingForecast, folder: Path) -> str:
+    """What was foreseen beside what happened."""
+    ratios = compare_with_run(forecast, folder, memory_gb=peak_memory_bytes() / 1e9)
+    told = [f"{name} {foreseen:,.4g} | {came:,.4g}" for name, (foreseen, came, _) in ratios.items()]
+    return f"foreseen | happened: {', '.join(told)}"
 
 
 def _check_no_pair_is_alone(num_pairs: int, train: TrainConfig) -> None:

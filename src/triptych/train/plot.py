@@ -1,10 +1,10 @@
-"""The picture of a run: how the loss fell, on which learning rate.
+"""The picture of a run: how the loss fell, by which gradients, on which learning rate.
 
 Matplotlib is slow to import and needs no screen here, so it is imported inside and drawn with Agg.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +13,40 @@ from triptych.train.record import Line, read_record
 
 INK, QUIET, ACCENT = "#1f4e79", "#9db4c8", "#c0562b"
 
+PANEL_COLOURS = {
+    "all": QUIET,
+    "vision": "#2f7d4f",
+    "connector": "#b8860b",
+    "fusion": "#7a3e9d",
+    "language": INK,
+}
+GATE_COLOURS = {"attention": "#7a3e9d", "mlp": "#2f7d4f"}
 
-def plot_losses(record: Path, out: Path) -> None:
-    """Draw the losses (nats a token) and the learning rate of a run over its steps into a PNG.
+
+Curve = Sequence[tuple[int, float]]
+"""Values of a record by step."""
+
+
+def plot_run(record: Path, out: Path) -> None:
+    """Draw a run over its steps into a PNG: losses (nats a token) above, learning rate below.
 
     `record` is the run's JSONL: every line has `step` and `loss`, and may have `learning_rate` and
     `val_loss`. The faint line is the loss of single steps, the strong one their moving average.
+    Between them are norms of the gradient, panel by panel, and openings of gates, where the record
+    has any.
 
     Raises:
         DataError: the record is missing, holds no step, or holds a line without `step` or `loss`.
     """
     lines = _read(record)
-    steps = [line["step"] for line in lines]
-    losses = [line["loss"] for line in lines]
-    validated = [(line["step"], line["val_loss"]) for line in lines if "val_loss" in line]
-    rates = [(line["step"], line["learning_rate"]) for line in lines if "learning_rate" in line]
-
-    figure, loss_axes, rate_axes = _panels()
-    loss_axes.plot(steps, losses, color=QUIET, linewidth=0.8, label="training, each step")
-    loss_axes.plot(steps, smooth(losses), color=INK, linewidth=1.8, label="training, smoothed")
-    if validated:
-        loss_axes.plot(
-            *zip(*validated, strict=True),
-            color=ACCENT,
-            linewidth=1.0,
-            marker="o",
-            markersize=4.5,
-            label=f"validation, best {min(loss for _, loss in validated):.3f}",
-        )
-    loss_axes.set_ylim(*_limits(losses, [loss for _, loss in validated]))
-    loss_axes.set_ylabel("loss (nats per token)")
-    loss_axes.legend(frameon=False, loc="upper right")
-    if rates:
-        rate_axes.plot(*zip(*rates, strict=True), color=INK, linewidth=1.2)
-        rate_axes.set_ylim(bottom=0)
-    rate_axes.set_ylabel("learning\nrate")
-    rate_axes.set_xlabel("step")
+    norms, gates = _curves(lines, "gradient_norm"), _curves(lines, "gate_")
+    figure, axes = _axes(bool(norms) + bool(gates))
+    _draw_losses(axes[0], lines)
+    if norms:
+        _draw_norms(axes[1], norms)
+    if gates:
+        _draw_gates(axes[-2], gates)
+    _draw_rates(axes[-1], _curves(lines, "learning_rate"))
     figure.align_ylabels()
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=150)
@@ -86,21 +84,85 @@ def _read(record: Path) -> list[Line]:
     return lines
 
 
-def _panels() -> tuple[Any, Any, Any]:
-    """A figure with a tall panel over a thin one; untyped, as matplotlib's own types are."""
+def _curves(lines: Sequence[Line], prefix: str) -> dict[str, Curve]:
+    """What the record has under names that begin so."""
+    names = dict.fromkeys(name for line in lines for name in line if name.startswith(prefix))
+    return {name: [(line["step"], line[name]) for line in lines if name in line] for name in names}
+
+
+def _axes(num_between: int) -> tuple[Any, Any]:
+    """A figure with a tall panel over thin ones; untyped, as matplotlib's own types are."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure: Any = Figure(figsize=(8, 5), layout="constrained")
+    figure: Any = Figure(figsize=(8, 5 + 1.5 * num_between), layout="constrained")
     FigureCanvasAgg(figure)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[5, 1])
-    for axes in (upper, lower):
+    ratios = [5, *[1.8] * num_between, 1]
+    drawn = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
+    for axes in drawn:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#e6e6e6", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.margins(x=0.01)
-    lower.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-    return figure, upper, lower
+    drawn[-1].set_xlabel("step")
+    return figure, drawn
+
+
+def _draw_losses(axes: Any, lines: Sequence[Line]) -> None:
+    steps = [line["step"] for line in lines]
+    losses = [line["loss"] for line in lines]
+    validated = [(line["step"], line["val_loss"]) for line in lines if "val_loss" in line]
+    axes.plot(steps, losses, color=QUIET, linewidth=0.8, label="training, each step")
+    axes.plot(steps, smooth(losses), color=INK, linewidth=1.8, label="training, smoothed")
+    if validated:
+        axes.plot(
+            *zip(*validated, strict=True),
+            color=ACCENT,
+            linewidth=1.0,
+            marker="o",
+            markersize=4.5,
+            label=f"validation, best {min(loss for _, loss in validated):.3f}",
+        )
+    axes.set_ylim(*_limits(losses, [loss for _, loss in validated]))
+    axes.set_ylabel("loss (nats per token)")
+    axes.legend(frameon=False, loc="upper right")
+
+
+def _draw_norms(axes: Any, norms: Mapping[str, Curve]) -> None:
+    """Smoothed and on a logarithmic scale, on which a norm of 0 has no place."""
+    shown: list[float] = []
+    for name, curve in norms.items():
+        panel = name.removeprefix("gradient_norm").removeprefix("_") or "all"
+        values = [value if value > 0 else math.nan for value in smooth([v for _, v in curve])]
+        colour = PANEL_COLOURS.get(panel, QUIET)
+        axes.plot([step for step, _ in curve], values, color=colour, linewidth=1.2, label=panel)
+        shown += filter(math.isfinite, values)
+    if shown:
+        axes.set_ylim(min(shown) / 1.5, 1.5 * max(shown))
+        axes.set_yscale("log")
+    axes.set_ylabel("gradient\nnorm")
+    axes.legend(frameon=False, loc="upper right", ncols=len(norms), fontsize="small")
+
+
+def _draw_gates(axes: Any, gates: Mapping[str, Curve]) -> None:
+    """One line a layer, those of attention and those of MLPs each in one colour."""
+    named: set[str] = set()
+    for name, curve in gates.items():
+        kind = name.split("_")[1]
+        label = "_" if kind in named else {"mlp": "MLP"}.get(kind, kind)
+        named.add(kind)
+        colour = GATE_COLOURS.get(kind, QUIET)
+        axes.plot(*zip(*curve, strict=True), color=colour, linewidth=1.2, label=label)
+    axes.set_ylabel("gates")
+    axes.legend(frameon=False, loc="upper left", ncols=len(named), fontsize="small")
+
+
+def _draw_rates(axes: Any, rates: Mapping[str, Curve]) -> None:
+    for curve in rates.values():
+        axes.plot(*zip(*curve, strict=True), color=INK, linewidth=1.2)
+        axes.set_ylim(bottom=0)
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+    axes.set_ylabel("learning\nrate")
 
 
 def _limits(losses: Sequence[float], validated: Sequence[float]) -> tuple[float, float]:
