@@ -77,3 +77,31 @@ def test_dropout_acts_in_training_only(mlp):
     x = torch.randn(1, 8)
     assert not torch.equal(mlp.train()(x), mlp(x))
     assert torch.equal(mlp.eval()(x), mlp(x))
+
+
+def test_swiglu_has_the_gradients_of_its_formula():
+    torch.manual_seed(0)
+    mlp, hidden = GatedMLP(6, 10), torch.randn(4, 6, requires_grad=True)
+    mlp(hidden).square().sum().backward()
+    found = [hidden.grad, *(each.grad for each in mlp.parameters())]
+    again = hidden.detach().clone().requires_grad_()
+    mlp.zero_grad()
+    wide = torch.nn.functional.silu(mlp.gate(again)) * mlp.up(again)
+    mlp.down(wide).square().sum().backward()
+    expected = [again.grad, *(each.grad for each in mlp.parameters())]
+    for own, plain in zip(found, expected, strict=True):
+        assert torch.equal(own, plain)
+
+
+def test_of_the_wide_tensors_of_swiglu_three_are_kept():
+    mlp, hidden = GatedMLP(6, 10), torch.randn(4, 6, requires_grad=True)
+    kept = set[int]()
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.shape == (4, 10):
+            kept.add(tensor.data_ptr())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        mlp(hidden)
+    assert len(kept) == 3
