@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +48,40 @@ class Refusing:
         return self.call(*arguments, **named)
 
 
+class HalfWriting(Refusing):
+    """Opens files, and lets writes through until the n-th, of which half gets to the disk."""
+
+    def __call__(self, *arguments: object, **named: object) -> object:
+        return HalfWritten(self, self.call(*arguments, **named))
+
+
+class HalfWritten:
+    """A file that `HalfWriting` has opened."""
+
+    def __init__(self, counts: HalfWriting, file: Any) -> None:
+        self.counts = counts
+        self.file = file
+
+    def write(self, data: bytes) -> int:
+        self.counts.left -= 1
+        if self.counts.left == 0:
+            self.file.write(data[: len(data) // 2])
+            self.file.flush()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self.file.write(data)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.file, name)
+
+    def __enter__(self) -> "HalfWritten":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
 CALLS = {
+    "open": (files.Path, "open"),
     "write": (files.Path, "open"),
     "fsync": (os, "fsync"),
     "rename": (files.Path, "rename"),
@@ -72,7 +106,8 @@ def test_each_call_failing_in_turn_loses_nothing(
     for number in range(1, 100):
         before = {path.name: path.read_bytes() for path in tmp_path.rglob("*.safetensors")}
         keep.progress.step += 1
-        refusing = Refusing(getattr(owner, attribute), number)
+        refuse = HalfWriting if name == "write" else Refusing
+        refusing = refuse(getattr(owner, attribute), number)
         with monkeypatch.context() as patch:
             patch.setattr(owner, attribute, _bound(refusing, owner))
             saved = keep.save()
