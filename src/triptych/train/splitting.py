@@ -23,7 +23,7 @@ def mesh_of(num_ranks: int, device: torch.device) -> Any:
 def is_split(tensor: Tensor) -> bool:
     """Whether only some rows of it are here."""
     # A DTensor, that is; asking for the class would mean importing it.
-    return type(tensor.detach()) is not Tensor
+    return hasattr(tensor, "to_local")
 
 
 def is_kept_whole(parameter: Tensor) -> bool:
