@@ -1,27 +1,30 @@
-"""What every published staging's debug twin learns, stage by stage, on one core.
+"""What every published staging's debug twin learns, stage by stage, each on one core.
 
-    python benchmarks/stagings.py [--only llava qwen_vl] [--questions 200] [--runs FOLDER] [--keep]
+    python benchmarks/stagings.py [--only llava qwen_vl] [--questions 200] [--jobs 2] [--keep]
 
 Each twin grows its panels together, begins anew what its paper begins anew, and goes through the
 published stages. Before the first of them and behind each the model is asked questions about drawn
 scenes that it was never trained on (colour, shape, whether there is something; one a picture) and
-judged as everywhere; a blank answer, or one in other words, is wrong. Always yes, or always the
-commonest, is right in 37.5 % of them.
+judged as everywhere.
 
-BLIP-2's first stage trains no model that answers, so it has probes of its own, measured for each of
-its objectives alone and for all together, from the same grown vision panel:
+BLIP-2's first stage trains no model that answers, and behind it the connector's way to the language
+panel is fresh. So it has probes of its own, measured for each of its objectives alone and for all
+together, from the same grown vision panel:
 
     R@1         of 14 texts the one that belongs to a picture is nearest          chance 7 %
-    matching    a pair is said to match, and one with a nearly right text not     chance 50 %
+    matching    its own text is said to match better than a nearly right one      chance 50 %
     caption     loss of a token of the caption, in nats
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from copy import deepcopy
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +34,11 @@ from recording import add_options, record, table
 from triptych.checkpoint.model_folder import LoadedModel
 from triptych.checkpoint.scorers import LoadedScorer, import_scorer
 from triptych.data.worlds.plain_scenes import KINDS, draw_plain_scene, plain_caption
+from triptych.data.worlds.question import Question
 from triptych.data.worlds.samples import encode_drawing, prompt
+from triptych.data.worlds.world import Drawing
 from triptych.evaluate.answers import Said, judge
+from triptych.evaluate.worlds import prior_score
 from triptych.fusion.matching import Matcher
 from triptych.generate import GenerationOptions, generate
 from triptych.objectives.mixture import PAIR_OBJECTIVES, PairObjectives
@@ -53,22 +59,31 @@ def main() -> None:
     names = sorted(path.stem for path in STAGINGS.glob("*.yaml"))
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--questions", type=int, default=200)
-    parser.add_argument("--runs", type=Path, help="keep the runs there")
+    parser.add_argument("--jobs", type=int, default=1, help="twins that are trained at a time")
     add_options(parser)
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    figures: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        for name in given.only:
-            figures[name] = climb(name, (given.runs or Path(scratch)) / name, given.questions)
-            print(_rows(name, figures[name]), flush=True)
-    record(given, "stagings", figures, show(figures))
+    fresh = get_context("spawn")
+    with ProcessPoolExecutor(given.jobs, mp_context=fresh) as pool:
+        running = {name: pool.submit(climb, name, given.questions) for name in given.only}
+        for done in as_completed(running.values()):
+            print(done.result(), file=sys.stderr, flush=True)
+    figures = {name: each.result() for name, each in running.items()}
+    prior = prior_score([question for _, question in asked(given.questions)])
+    text = f"{show(figures)}\n\nThe commonest answers are right to {prior:.1%} of the questions."
+    record(given, "stagings", {"twins": figures, "prior": prior}, text)
 
 
 # -- one staging ----------------------------------------------------------------------------------
 
 
-def climb(name: str, folder: Path, num_questions: int) -> dict[str, Any]:
+def climb(name: str, num_questions: int) -> dict[str, Any]:
+    """Run the stages of a twin on one core, with scores."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        return climb_in(Path(folder), name, num_questions)
+
+
+def climb_in(folder: Path, name: str, num_questions: int) -> dict[str, Any]:
     """Run the stages of a twin, with a score before the first published one and behind each."""
     recipe, started = twin_of(read_recipe(STAGINGS / f"{name}.yaml")), time.process_time()
     loaded, found = begin(recipe.model, name), dict[str, Any]()
@@ -88,7 +103,7 @@ def climb(name: str, folder: Path, num_questions: int) -> dict[str, Any]:
                 "trains": moving(stage.train),
                 "loss before": told["val_loss before"],
                 "loss": told["val_loss"],
-                "score": share_right(loaded, num_questions) if stage.matcher is None else None,
+                "score": share_right(loaded, num_questions),
                 "cpu_s": time.process_time() - begun,
             }
         )
@@ -96,10 +111,15 @@ def climb(name: str, folder: Path, num_questions: int) -> dict[str, Any]:
     return {**found, "stages": stages, "cpu_s": time.process_time() - started}
 
 
+def asked(num_questions: int) -> list[tuple[Drawing, Question]]:
+    """Held-out scenes, each with one of its four questions."""
+    drawn = [draw_plain_scene(HELD_OUT + number) for number in range(num_questions)]
+    return [(each.drawing, each.questions[index % 4]) for index, each in enumerate(drawn)]
+
+
 def share_right(loaded: LoadedModel, num_questions: int) -> float:
     """Share of questions about held-out scenes that are answered rightly."""
-    drawn = [draw_plain_scene(HELD_OUT + number) for number in range(num_questions)]
-    items = [(each.drawing, each.questions[index % 4]) for index, each in enumerate(drawn)]
+    items = asked(num_questions)
     scores: list[float] = []
     for start in range(0, len(items), BATCH):
         batch = items[start : start + BATCH]
@@ -148,7 +168,7 @@ def compare_objectives(
 
 @torch.no_grad()
 def probe(scorer: LoadedScorer, num_pictures: int) -> dict[str, float]:
-    """How often the right text is nearest, and how often pairs are judged rightly."""
+    """How often the right text is nearest, and how often it matches better than a near one."""
     matcher, processor = scorer.model.eval(), scorer.processor
     assert isinstance(matcher, Matcher)
     drawn = [draw_plain_scene(HELD_OUT + number) for number in range(num_pictures)]
@@ -160,13 +180,13 @@ def probe(scorer: LoadedScorer, num_pictures: int) -> dict[str, float]:
     near = [each.questions[3].text.removeprefix("is there ").rstrip("?") for each in drawn]
     vectors = matcher.embed_texts(*processor.encode_texts(texts))
     nearest = (matcher.embed_features(features) @ vectors.T).amax(dim=1).argmax(dim=1)
-    found = [texts[index] == text for index, text in zip(nearest.tolist(), own, strict=True)]
+    found = [texts[int(index)] == text for index, text in zip(nearest, own, strict=True)]
     matches = [
-        matcher.match_logits(features, *processor.encode_texts(said)).argmax(dim=1)
+        matcher.match_logits(features, *processor.encode_texts(said)).softmax(dim=1)[:, 1]
         for said in (own, near)
     ]
-    right = torch.cat([matches[0] == 1, matches[1] == 0])
-    return {"R@1": sum(found) / len(found), "matching": float(right.float().mean())}
+    better = matches[0] > matches[1]
+    return {"R@1": sum(found) / len(found), "matching": float(better.float().mean())}
 
 
 # -- tables ---------------------------------------------------------------------------------------
@@ -200,7 +220,7 @@ def _rows(name: str, found: dict[str, Any]) -> list[Sequence[str]]:
                 f"{stage['cpu_s']:.0f}",
             )
         )
-        score = stage["score"] if stage["score"] is not None else score
+        score = stage["score"]
     return rows
 
 

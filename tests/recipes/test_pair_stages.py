@@ -10,7 +10,7 @@ import torch
 
 from triptych import load_scorer
 from triptych.checkpoint.files import read_tensors
-from triptych.config import to_dict
+from triptych.config import override, to_dict
 from triptych.data.worlds.plain_scenes import KINDS, draw_plain_scene, plain_caption
 from triptych.errors import ConfigError, DataError, UnknownNameError
 from triptych.recipes import STAGINGS, StagedRecipe, read_recipe, run_recipe
@@ -27,13 +27,15 @@ from triptych.train.checkpoints import find_checkpoints
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 DEBUG = FreshMatcher(architecture="blip2_itm_debug")
-LESSONS = Lessons(num_growing=2, num_steps=60)
+LESSONS = Lessons(num_growing=2, num_steps=10, num_compared=8, num_comparing=60)
 
 
 @cache
 def recipe() -> StagedRecipe:
     """BLIP-2's twin, which hardly grows before it compares."""
-    return twin_of(read_recipe(STAGINGS / "blip2.yaml"), LESSONS)
+    twin = twin_of(read_recipe(STAGINGS / "blip2.yaml"), LESSONS)
+    rate = "stages.represent.train.learning_rates"
+    return override(twin, [f"{rate}.connector=3e-3", f"{rate}.fusion=3e-3"])
 
 
 def write(made: StagedRecipe, folder: Path) -> str:
@@ -162,7 +164,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
 def test_pairs_that_cannot_be_compared_are_refused_before_they_are(
     tmp_path: Path, change: str, sentence: str
 ) -> None:
-    changes = ["stages.grow.train.max_steps=1", change]
+    changes = ["stages.grow.train.max_steps=1", "stages.represent.train.max_steps=9", change]
     with pytest.raises((ConfigError, DataError), match=sentence):
         run_recipe(
             write(recipe(), tmp_path), changes, data=None, folder=tmp_path / "run", resume=False

@@ -22,7 +22,7 @@ from triptych.train.checkpoints import find_checkpoints
 
 NAMES = sorted(path.stem for path in STAGINGS.glob("*.yaml"))
 
-QUICK = Lessons(content="colours", num_growing=120, num_steps=30, batch_size=4)
+QUICK = Lessons(content="colours", num_growing=60, num_steps=30, num_comparing=20)
 """One colour all over is learned within a hundred steps."""
 
 

@@ -24,12 +24,10 @@ from triptych.errors import ConfigError, UnknownNameError
 from triptych.fusion.matching import Matcher, MatcherConfig
 from triptych.fusion.vlm import VLMConfig
 from triptych.pairs import PairProcessor, PairProcessorConfig
+from triptych.recipes.beginning import DEBUG
 from triptych.recipes.stages import FreshMatcher, Panel
 from triptych.text import Tokenizer
 from triptych.vision import ViT
-
-DEBUG = "_debug"
-"""How the names of debug architectures end."""
 
 
 def resolve_matcher(architecture: str | ScorerArchitecture) -> ScorerArchitecture:

@@ -184,7 +184,10 @@ def _told_ratios(forecast: TrainingForecast, folder: Path) -> str:
 
 def _check_no_pair_is_alone(num_pairs: int, train: TrainConfig) -> None:
     """Refuse an epoch whose last forward pass has one pair, which nothing could be told from."""
-    if num_pairs % train.batch_size == 1 or train.batch_size == 1:
+    ends_before = train.max_steps and (
+        train.max_steps * train.batch_size * train.accumulate < num_pairs
+    )
+    if train.batch_size == 1 or (num_pairs % train.batch_size == 1 and not ends_before):
         raise ConfigError(
             f"{num_pairs} pairs in batches of {train.batch_size} leave one alone, which nothing "
             "is told from; set data.num_samples to one less, or choose another batch_size"

@@ -31,6 +31,9 @@ SUFFIX = "_debug"
 PEAK = 3e-3
 """Learning rate of the fastest panel; tiny models from scratch bear it."""
 
+COMPARING_PEAK = 1e-3
+"""The same of a matcher, whose contrast learns less at a larger one."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lessons:
@@ -39,28 +42,32 @@ class Lessons:
     content: Content = "scenes"
     """What is drawn."""
 
-    num_growing: int = 600
+    num_growing: int = 300
     """Steps of the stage before the published ones."""
 
     num_steps: int = 150
     """Steps of each published stage."""
 
-    batch_size: int = 8
+    batch_size: int = 4
     """Samples of a step."""
 
-    def drawn(self, place: int, num_steps: int) -> MixtureConfig:
-        """Pictures for so many steps; those of different places are different."""
+    num_compared: int = 16
+    """Pairs that a matcher compares, which are a step."""
+
+    num_comparing: int = 600
+    """Steps of a stage that compares; its texts are short."""
+
+    def drawn(self, place: int, num_samples: int) -> MixtureConfig:
+        """So many pictures; those of different places are different."""
         shapes = DrawnShapes(
-            content=self.content,
-            num_samples=num_steps * self.batch_size,
-            first=10_000 * (place + 1),
+            content=self.content, num_samples=num_samples, first=10_000 * (place + 1)
         )
         return MixtureConfig(shares=(Share(source=shapes),))
 
     @property
     def held_out(self) -> MixtureConfig:
         """Pictures that no stage is trained on."""
-        return self.drawn(-1, 64 // self.batch_size)
+        return self.drawn(-1, 64)
 
 
 def twin_of(recipe: StagedRecipe, lessons: Lessons = Lessons()) -> StagedRecipe:
@@ -97,14 +104,17 @@ def _growing(design: Architecture, lessons: Lessons) -> Stage:
         warmup_steps=4,
         validate_every=lessons.num_growing,
     )
-    data = lessons.drawn(0, lessons.num_growing)
+    data = lessons.drawn(0, lessons.num_growing * lessons.batch_size)
     return Stage(name="grow", train=train, data=data, validation=lessons.held_out)
 
 
 def _twin_stage(stage: Stage, number: int, design: Architecture, lessons: Lessons) -> Stage:
-    train, num_steps = stage.train, lessons.num_steps
-    rates = asdict(train.learning_rates)
-    factor = PEAK / max(rates.values())
+    train, rates = stage.train, asdict(stage.train.learning_rates)
+    num_steps, batch_size, peak = lessons.num_steps, lessons.batch_size, PEAK
+    if stage.matcher is not None:
+        num_steps, batch_size = lessons.num_comparing, lessons.num_compared
+        peak = COMPARING_PEAK
+    factor = peak / max(rates.values())
     fresh = tuple(panel for panel in BETWEEN if number == 1 and rates[panel])
     return replace(
         stage,
@@ -114,7 +124,7 @@ def _twin_stage(stage: Stage, number: int, design: Architecture, lessons: Lesson
             learning_rates=PanelRates(**{name: rate * factor for name, rate in rates.items()}),
             objectives=_twin_objectives(train.objectives),
             epochs=1,
-            batch_size=lessons.batch_size,
+            batch_size=batch_size,
             accumulate=1,
             max_steps=num_steps,
             pack_tokens=design.processor.max_tokens if train.pack_tokens else 0,
@@ -125,7 +135,7 @@ def _twin_stage(stage: Stage, number: int, design: Architecture, lessons: Lesson
             validate_every=num_steps,
             num_workers=0,
         ),
-        data=lessons.drawn(number, num_steps),
+        data=lessons.drawn(number, num_steps * batch_size),
         fresh=() if stage.matcher is not None else fresh,
         validation=lessons.held_out,
     )
