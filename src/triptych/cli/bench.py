@@ -1,7 +1,7 @@
 """`triptych bench`: how fast a model is here, stage by stage."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -9,6 +9,7 @@ from triptych.cli.decoding import DtypeOption, MaxPixelsOption, OfflineOption, Q
 
 if TYPE_CHECKING:
     from triptych.checkpoint.model_folder import LoadedModel
+    from triptych.measure.profile import Profile
 
 
 def bench(
@@ -53,46 +54,27 @@ def bench(
 
     Of each stage: milliseconds, operations and bytes, and the share of the peak that bounds it.
     """
-    import json
-    import sys
-    import tempfile
-    from functools import partial
-
-    import torch
-
-    from triptych.measure.picture import write_picture
-    from triptych.measure.profile import profile
-    from triptych.measure.report import draw_profile, print_profile
-    from triptych.media import check_ending, save_picture
+    from triptych.media import check_ending
     from triptych.xray.forecast import read_size
 
-    height, width = read_size(picture_size)
+    size = read_size(picture_size)
     if picture is not None:
         check_ending(picture)
     loaded = _loaded(model, random, max_pixels, dtype, quantize, offline)
     if threads is not None:
-        torch.set_num_threads(threads)
-    with tempfile.TemporaryDirectory() as folder:
-        shown = list(images or [])
-        if not shown and not clip:
-            shown.append(write_picture(Path(folder) / "drawn.jpg", width, height))
-        measured = profile(
-            loaded,
-            shown,
-            question,
-            clips=clip or [],
-            quantize=quantize,
-            num_new_tokens=new_tokens,
-            repeats=repeats,
-            progress=partial(print, file=sys.stderr),
-        )
-    if as_json:
-        print(json.dumps(measured.as_dict()))
-    else:
-        print_profile(measured)
-    if picture is not None:
-        save_picture(draw_profile(measured), picture)
-        print(f"drawn: {picture}", file=sys.stderr)
+        _compute_with(threads)
+    shown = _Shown(images or [], clip or [], question, size)
+    _tell(_measured(loaded, shown, quantize, new_tokens, repeats), picture, as_json)
+
+
+class _Shown(NamedTuple):
+    """What is asked, and about what."""
+
+    images: list[Path]
+    clips: list[Path]
+    question: str
+    size: tuple[int, int]
+    """Height and width of the picture that is drawn where none is given."""
 
 
 def _loaded(
@@ -107,3 +89,53 @@ def _loaded(
         return fresh_model(model, max_pixels=max_pixels, dtype=dtype, quantize=quantize)
     assistant = load(model, max_pixels=max_pixels, dtype=dtype, quantize=quantize, offline=offline)
     return LoadedModel(assistant.architecture, assistant.model, assistant.processor)
+
+
+def _compute_with(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _measured(
+    loaded: "LoadedModel", shown: _Shown, quantize: str, num_new_tokens: int, repeats: int
+) -> "Profile":
+    import sys
+    import tempfile
+    from functools import partial
+
+    from triptych.measure.picture import write_picture
+    from triptych.measure.profile import profile
+
+    with tempfile.TemporaryDirectory() as folder:
+        images = list(shown.images)
+        if not images and not shown.clips:
+            height, width = shown.size
+            images.append(write_picture(Path(folder) / "drawn.jpg", width, height))
+        return profile(
+            loaded,
+            images,
+            shown.question,
+            clips=shown.clips,
+            quantize=quantize,
+            num_new_tokens=num_new_tokens,
+            repeats=repeats,
+            progress=partial(print, file=sys.stderr),
+        )
+
+
+def _tell(measured: "Profile", picture: Path | None, as_json: bool) -> None:
+    """Print a profile, and draw it if there is a place for that."""
+    import json
+    import sys
+
+    from triptych.measure.report import draw_profile, print_profile
+    from triptych.media import save_picture
+
+    if as_json:
+        print(json.dumps(measured.as_dict()))
+    else:
+        print_profile(measured)
+    if picture is not None:
+        save_picture(draw_profile(measured), picture)
+        print(f"drawn: {picture}", file=sys.stderr)
