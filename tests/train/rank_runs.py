@@ -25,7 +25,9 @@ from triptych.checkpoint.files import write_json
 from triptych.data.worlds.shapes import draw_shapes
 from triptych.objectives.mixture import PairObjectives
 from triptych.processor import Processor, Sample, ask_about
+from triptych.train import PanelRates
 from triptych.train.manifest import find_damage
+from triptych.train.meeting import Meeting
 from triptych.train.optimizer import freeze, set_training, trained_parameters
 from triptych.train.passes import Passes
 from triptych.train.ranks import Ranks, join
@@ -159,31 +161,104 @@ def compare_runs(folder: Path) -> dict[str, Any]:
     }
 
 
-def compare_matchers(folder: Path) -> dict[str, Any]:
-    """A matcher that compares two pairs at a time, four a step, in one process and in two."""
-    config = replace(
+MATCHERS = {
+    "all objectives": replace(test_pairs_stage.CONFIG, epochs=3, batch_size=4, validate_every=3),
+    # The second forward pass of a step is one pair, which but one of several processes has.
+    "without matching": replace(
         test_pairs_stage.CONFIG,
         epochs=3,
-        batch_size=2,
+        batch_size=3,
         accumulate=2,
         objectives=PairObjectives(matching=0.0, label_smoothing=0.0),
         validate_every=3,
-    )
+    ),
+    "vision learns, too": replace(
+        test_pairs_stage.CONFIG,
+        learning_rates=PanelRates(vision=1e-3, connector=4e-3, fusion=4e-3),
+        epochs=3,
+        objectives=PairObjectives(matching=0.0, label_smoothing=0.0),
+        validate_every=3,
+    ),
+}
+"""Stages in which pairs are compared that lie on several processes."""
 
-    def work(name: str) -> Callable[[], None]:
-        def train_one() -> None:
-            test_pairs_stage.train(test_pairs_stage.stage_1(), folder / name, config)
 
-        return train_one
+def compare_matchers(folder: Path) -> dict[str, Any]:
+    """Matchers in one process, in two, in three, and in two that share the model."""
+
+    def work() -> None:
+        rank, size = os.environ["RANK"], os.environ["WORLD_SIZE"]
+        for kind, config in MATCHERS.items():
+            for shared in ("", "shared") if size == "2" else ("",):
+                stage, place = test_pairs_stage.stage_1(), folder / kind / (size + shared)
+                given = replace(config, sharded=bool(shared))
+                test_pairs_stage.train(stage, place, given)
+                if rank == "0":
+                    weights = {n: p.flatten().tolist() for n, p in stage.model.named_parameters()}
+                    write_json(place / "weights.json", weights)
 
     folder.mkdir()
-    codes = as_ranks(1, work("one"), folder) + as_ranks(2, work("two"), folder)
-    one, two = (timeless(folder / name / "record.jsonl") for name in ("one", "two"))
-    names = ("contrasting", "captioning", "gradient_norm")
+    codes = [code for num_ranks in (1, 2, 3) for code in as_ranks(num_ranks, work, folder)]
+    told: dict[str, Any] = {"codes": codes, "said": (folder / "log-0").read_text()}
+    for kind, config in MATCHERS.items() if not any(codes) else ():
+        names = (*config.objectives.learned, "gradient_norm")
+        for name in ("1", "2", "3", "2shared"):
+            place = folder / kind / name
+            lines = timeless(place / "record.jsonl")
+            told[f"{kind}, {name}"] = {
+                "numbers": [[line[name] for name in names] for line in lines],
+                "weights": distance(folder / kind / "1" / "weights.json", place / "weights.json"),
+            }
+    return told
+
+
+def pair_gradients(folder: Path) -> None:
+    """Write down the gradient of four pairs of a matcher, in float64, or what ranks make of it."""
+    ranks, stage = join(), test_pairs_stage.stage_1()
+    stage.model.double()
+    config = replace(test_pairs_stage.CONFIG, batch_size=4, clip_norm=1e9)
+    freeze(stage.model, config.learning_rates)
+    set_training(stage.model, config.learning_rates)
+    source = test_pairs_stage.Colours(stage)
+    places = range(ranks.rank, 4, ranks.num_ranks)
+    samples = [source.sample(place, torch.Generator()) for place in places]
+    meeting = Meeting(ranks, lambda: None, stage.model.device, needs_features=True)
+    passes = Passes(
+        stage.model, stage.processor, config, meeting=meeting if ranks.num_ranks > 1 else None
+    ).of(samples, torch.Generator().manual_seed(5), [places])
+    gradients(stage.model, passes, config, 0, None, ranks)
+    named = trained_parameters(stage.model)
+    made = {n: p.grad.flatten().tolist() for n, p in named.items() if p.grad is not None}
+    if ranks.is_first:
+        write_json(folder / f"pairs-{ranks.num_ranks}.json", made)
+
+
+def compare_pair_gradients(folder: Path) -> dict[str, Any]:
+    """Largest differences from one process, relative to the largest entry of each parameter."""
+    codes = [
+        code
+        for num_ranks in (1, 2, 3)
+        for code in as_ranks(num_ranks, lambda: pair_gradients(folder), folder)
+    ]
+    made = [json.loads((folder / f"pairs-{n}.json").read_text()) for n in (1, 2, 3)]
+    whole = [x for each in made[0].values() for x in each]
     return {
         "codes": codes,
-        "numbers": [[[line[name] for name in names] for line in lines] for lines in (one, two)],
+        "same names": made[0].keys() == made[1].keys() == made[2].keys(),
+        "scale": [each["fusion.log_scale"] for each in made],
+        "far": [
+            max(abs(a - b) for n in made[0] for a, b in zip(made[0][n], each[n], strict=True))
+            / max(map(abs, whole))
+            for each in made
+        ],
     }
+
+
+def distance(ours: Path, theirs: Path) -> float:
+    """How far two models are from each other, relative to their size."""
+    first, second = (json.loads(each.read_text()) for each in (ours, theirs))
+    a, b = (torch.tensor([x for n in first for x in each[n]]) for each in (first, second))
+    return float((a - b).norm() / a.norm())
 
 
 def disturbed(
@@ -273,6 +348,7 @@ def main() -> None:
     whole_run.mkdir()
     told = {"gradients": compare_gradients(folder, without_dropout())}
     told["runs"] = compare_runs(folder / "runs")
+    told["pairs"] = compare_pair_gradients(folder)
     told["matchers"] = compare_matchers(folder / "matchers")
     told["whole"] = {"codes": as_ranks(2, lambda: train(whole_run, CONFIG, run=fresh), whole_run)}
     kill, term = signal.SIGKILL.value, signal.SIGTERM.value

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tests.train.rank_runs import STILL, as_ranks, sixteen, step_gradients, without_dropout
+from tests.train.rank_runs import (
+    STILL,
+    as_ranks,
+    distance,
+    sixteen,
+    step_gradients,
+    without_dropout,
+)
 from tests.train.sittings import timeless, train, whole
 from tests.train.tiny_run import CONFIG, TinyRun, tiny_run
 
@@ -136,13 +143,6 @@ def compare_runs(folder: Path) -> dict[str, Any]:
             "weights": [distance(here / "alone-0", here / f"shared-{rank}") for rank in (0, 1)],
         }
     return told
-
-
-def distance(ours: Path, theirs: Path) -> float:
-    """How far two models are from each other, relative to their size."""
-    first, second = (json.loads(each.read_text()) for each in (ours, theirs))
-    a, b = (torch.tensor([x for n in first for x in each[n]]) for each in (first, second))
-    return float((a - b).norm() / a.norm())
 
 
 def interrupted(

@@ -14,6 +14,7 @@ from tests.train import test_pairs_stage
 
 from triptych.errors import ConfigError
 from triptych.train import loop
+from triptych.train.config import PanelRates
 from triptych.train.order import Order
 from triptych.train.ranks import Ranks, join
 
@@ -61,19 +62,36 @@ def test_two_processes_record_the_losses_of_one(told: dict[str, Any]) -> None:
     assert runs["said"] == "", "only the first process speaks"
 
 
-def test_a_matcher_learns_the_same_from_two_processes(told: dict[str, Any]) -> None:
-    assert told["matchers"]["codes"] == [0, 0, 0]
-    one, two = told["matchers"]["numbers"]
-    assert len(one) == 3
-    for ours, theirs in zip(two, one, strict=True):
+def test_pairs_on_several_processes_are_compared_as_one_batch(told: dict[str, Any]) -> None:
+    # Contrast, matching with negatives of all, captions. In float64: 1.1e-15 of the largest entry.
+    pairs = told["pairs"]
+    assert pairs["codes"] == [0] * 6 and pairs["same names"]
+    assert max(pairs["far"]) < 1e-13
+    # Every process has the whole loss, and the temperature its gradient once all the same.
+    for scale in pairs["scale"][1:]:
+        assert scale == pytest.approx(pairs["scale"][0], rel=1e-9)
+
+
+@pytest.mark.parametrize("ranks", ["2", "3", "2shared"])
+@pytest.mark.parametrize("kind", ["all objectives", "without matching", "vision learns, too"])
+def test_a_matcher_learns_the_same_from_several_processes(
+    told: dict[str, Any], kind: str, ranks: str
+) -> None:
+    told = told["matchers"]
+    assert told["codes"] == [0] * 6, told["said"]
+    one, several = told[f"{kind}, 1"], told[f"{kind}, {ranks}"]
+    assert len(one["numbers"]) == 3
+    for ours, theirs in zip(several["numbers"], one["numbers"], strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)
+    assert several["weights"] < 1e-5
 
 
 def test_a_matcher_whose_passes_do_not_go_round_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "join", lambda: Ranks(0, 3))
-    config = replace(test_pairs_stage.CONFIG, accumulate=2)
+    rates = PanelRates(vision=1e-3, connector=1e-3)
+    config = replace(test_pairs_stage.CONFIG, learning_rates=rates, accumulate=2)
     with pytest.raises(ConfigError, match="make accumulate at least 3, as many as there are"):
         test_pairs_stage.train(test_pairs_stage.stage_1(), tmp_path, config)
 

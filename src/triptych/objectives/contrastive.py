@@ -12,7 +12,9 @@ embedded together. It is called by all of them alike and puts this process's own
     process 1   gather([c d])  ->  [c d a b]
 
 With a gather that carries gradients back to where rows came from, the mean of all processes' losses
-has the gradient of one batch.
+has the gradient of one batch. Training needs none that does: there every process computes the loss
+of all rows, of which its own alone carry gradients (and its `share` of the temperature's). Their
+gradients add up to that of one batch as well, and no process waits for another on the way back.
 
 CLIP: https://arxiv.org/abs/2103.00020 (figure 3)
 SigLIP: https://arxiv.org/abs/2303.15343 (equation 1)
@@ -75,8 +77,11 @@ def contrast(
     *,
     gather: Gather = alone,
     label_smoothing: float = 0.0,
+    share: float = 1.0,
 ) -> Float[Tensor, ""]:
     """The same of what is embedded already.
+
+    With `share` a matcher's temperature gets that much of its gradient.
 
     Raises:
         ShapeError: there are not as many pictures as texts.
@@ -87,17 +92,19 @@ def contrast(
             f"{len(images)} pictures and {len(texts)} texts make no pairs; give each "
             "picture its text"
         )
-    by_image = scores(model, images, gather(texts))
+    by_image = scores(model, images, gather(texts), share)
     if isinstance(model, DualEncoder) and model.config.fusion.meaning == "sigmoid":
         return _sigmoid(by_image)
-    by_text = scores(model, gather(images), texts).T
+    by_text = scores(model, gather(images), texts, share).T
     return _softmax(by_image, by_text, label_smoothing)
 
 
 def scores(
-    model: DualEncoder | Matcher, images: Images, texts: Texts
+    model: DualEncoder | Matcher, images: Images, texts: Texts, share: float = 1.0
 ) -> Float[Tensor, "image text"]:
     """How well every picture and every text fit, in units of the learned temperature.
+
+    With `share` a matcher's temperature gets that much of its gradient.
 
     Raises:
         ConfigError: the model was built without a temperature.
@@ -109,7 +116,10 @@ def scores(
             "this matcher was built without the temperature of its contrast; build it with "
             "pretraining=True to train it"
         )
-    return nearest(images, texts) * model.fusion.log_scale.exp()
+    scale = model.fusion.log_scale.exp()
+    if share < 1:
+        scale = share * scale + (1 - share) * scale.detach()
+    return nearest(images, texts) * scale
 
 
 def nearest(

@@ -12,6 +12,7 @@ ALBEF: https://arxiv.org/abs/2107.07651 (section 3.2)
 BLIP-2: https://arxiv.org/abs/2301.12597 (section 3.1)
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ from torch.nn.functional import cross_entropy
 from triptych.errors import TrainingError
 from triptych.fusion.matching import Matcher
 from triptych.fusion.pairs import PairInputs
-from triptych.shapes import VisionFeatures
+from triptych.shapes import TokenIds, TokenMask, VisionFeatures
 
 
 class Negatives(NamedTuple):
@@ -33,6 +34,47 @@ class Negatives(NamedTuple):
 
     images: Int[Tensor, " pair"]
     """Index of a picture that does not belong to the pair's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Pairs that are compared with each other. Where several processes hold them, each has all, and
+    gradients only through its own."""
+
+    images: Float[Tensor, "pair query shared_dim"]
+    """Vectors of length one."""
+
+    texts: Float[Tensor, "pair shared_dim"]
+
+    features: VisionFeatures
+    """What the vision panel made of the pictures; of this process's alone where none is matched."""
+
+    token_ids: TokenIds
+
+    token_mask: TokenMask
+
+    equal: Bool[Tensor, "pair pair"]
+    """Which pairs have an equal picture or an equal text, every pair with itself among them."""
+
+    own: Int[Tensor, " own"]
+    """Indexes of those that this process answers for."""
+
+    @property
+    def share(self) -> float:
+        """How many of all pairs these are."""
+        return len(self.own) / len(self.texts)
+
+
+def compared_here(
+    images: Float[Tensor, "pair query shared_dim"],
+    texts: Float[Tensor, "pair shared_dim"],
+    features: VisionFeatures,
+    inputs: PairInputs,
+) -> Compared:
+    """Of pairs that one process holds."""
+    own = torch.arange(len(texts), device=texts.device)
+    equal = equal_pairs(inputs)
+    return Compared(images, texts, features, inputs.token_ids, inputs.token_mask, equal, own)
 
 
 def matching(
@@ -50,17 +92,35 @@ def matching(
     Raises:
         TrainingError: a pair has nothing in the batch that it could be told from.
     """
-    negatives = hard_negatives(scores.detach(), equal_pairs(inputs), generator)
-    count = len(inputs.token_ids)
-    own = torch.arange(count, device=scores.device)
-    pictures = torch.cat([own, own, negatives.images])
-    texts = torch.cat([own, negatives.texts, own])
+    nothing = scores.new_zeros(len(scores), 0)
+    return match(
+        model, compared_here(nothing[:, None], nothing, features, inputs), scores, generator
+    )
+
+
+def match(
+    model: Matcher,
+    compared: Compared,
+    scores: Float[Tensor, "pair pair"],
+    generator: Generator,
+) -> Float[Tensor, ""]:
+    """The same of pairs that several processes may hold, as a mean over this one's own.
+
+    Negatives come from all of them; all processes draw the same, from equal generators.
+
+    Raises:
+        TrainingError: a pair has nothing in the batch that it could be told from.
+    """
+    drawn = hard_negatives(scores.detach(), compared.equal, generator)
+    own, features = compared.own, compared.features
+    pictures = torch.cat([own, own, drawn.images[own]])
+    texts = torch.cat([own, drawn.texts[own], own])
     logits = model.match_logits(
         VisionFeatures(features.cells[pictures], features.prefix[pictures]),
-        inputs.token_ids[texts],
-        inputs.token_mask[texts],
+        compared.token_ids[texts],
+        compared.token_mask[texts],
     )
-    matches = (torch.arange(3 * count, device=scores.device) < count).long()
+    matches = (torch.arange(3 * len(own), device=scores.device) < len(own)).long()
     return cross_entropy(logits.float(), matches)
 
 

@@ -15,7 +15,9 @@ large batch, however it is cut.
 BLIP-2: https://arxiv.org/abs/2301.12597      CoCa: https://arxiv.org/abs/2205.01917
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -27,9 +29,9 @@ from triptych.fusion.pairs import PairInputs
 from triptych.fusion.vlm import VLM
 from triptych.inputs import ModelInputs
 from triptych.objectives.captioning import captioning, num_words
-from triptych.objectives.contrastive import Gather, alone, contrast, scores
+from triptych.objectives.contrastive import Images, Texts, contrast, scores
 from triptych.objectives.language_modelling import labelled_positions, language_modelling
-from triptych.objectives.matching import matching
+from triptych.objectives.matching import Compared, compared_here, match
 from triptych.objectives.preferences import (
     PreferenceConfig,
     num_preferences,
@@ -37,6 +39,10 @@ from triptych.objectives.preferences import (
     reference_likelihoods,
 )
 from triptych.objectives.seeing import SeenCounts, count_seen, seeing
+from triptych.shapes import VisionFeatures
+
+Bring: TypeAlias = Callable[[Images, Texts, VisionFeatures, PairInputs], Compared]
+"""Brings together what is compared with a process's own vectors, features and pairs."""
 
 ANSWER_OBJECTIVES = ("answering", "seeing", "preferring")
 PAIR_OBJECTIVES = ("contrasting", "matching", "captioning")
@@ -198,12 +204,12 @@ def mixed_pair_loss(
     objectives: PairObjectives,
     counts: Counts,
     generator: Generator,
-    gather: Gather = alone,
+    bring: Bring = compared_here,
 ) -> Mixed:
     """The same for a matcher; each picture is read once for all objectives.
 
-    `generator` draws the negatives of matching, `gather` brings the vectors of all processes
-    together.
+    `generator` draws the negatives of matching. Where the pairs that are compared lie on several
+    processes, these are this one's, and `bring` brings all together.
 
     Raises:
         ConfigError: the model was built without what its training needs.
@@ -216,18 +222,24 @@ def mixed_pair_loss(
     if objectives.contrasting or objectives.matching:
         images = model.embed_features(features)
         texts = model.embed_texts(inputs.token_ids, inputs.token_mask)
-        means: dict[str, Tensor] = {}
+        compared = bring(images, texts, features, inputs)
+        share = len(compared.own) / max(counts.pairs, 1)
         if objectives.contrasting:
-            means["contrasting"] = contrast(
-                model, images, texts, gather=gather, label_smoothing=objectives.label_smoothing
+            apart = contrast(
+                model,
+                compared.images,
+                compared.texts,
+                label_smoothing=objectives.label_smoothing,
+                share=compared.share,
             )
+            # Of all pairs, though only through this process's own.
+            total = total + objectives.contrasting * share / compared.share * apart
+            parts["contrasting"] = share * float(apart.detach())
         if objectives.matching:
-            alike = scores(model, images, texts)
-            means["matching"] = matching(model, features, inputs, alike, generator)
-        share = len(inputs.token_ids) / max(counts.pairs, 1)
-        for name, mean in means.items():
-            total = total + getattr(objectives, name) * share * mean
-            parts[name] = share * float(mean.detach())
+            alike = scores(model, compared.images, compared.texts)
+            together = match(model, compared, alike, generator)
+            total = total + objectives.matching * share * together
+            parts["matching"] = share * float(together.detach())
     if objectives.captioning:
         written = captioning(
             model,

@@ -48,6 +48,15 @@ class Order:
         size = min(self.samples_per_step, self.num_samples - start)
         return [p for p in range(size) if p // self.together % self.num_ranks == self.rank]
 
+    def places(self, step: int, batch_size: int) -> Sequence[Sequence[int]]:
+        """The same, counted anew in every forward pass; a pass may have none of this process."""
+        start = step % self.steps_per_epoch * self.samples_per_step
+        size = min(self.samples_per_step, self.num_samples - start)
+        passes: list[list[int]] = [[] for _ in range(-(-size // batch_size))]
+        for position in self.positions(step):
+            passes[position // batch_size].append(position % batch_size)
+        return passes
+
     def generator(self, step: int, index: int) -> Generator:
         """The randomness of one sample in one epoch (augmentation, say)."""
         return Generator().manual_seed(_mix(self.seed, self.epoch(step), index))
@@ -55,6 +64,10 @@ class Order:
     def step_generator(self, step: int) -> Generator:
         """The randomness of one step as a whole (a model's own answers, say)."""
         return Generator().manual_seed(self._mixed(step, -2))
+
+    def shared_generator(self, step: int) -> Generator:
+        """The same randomness for all processes."""
+        return Generator().manual_seed(_mix(self.seed, step, -2))
 
     def dropout_seed(self, step: int) -> int:
         """Where dropout begins in a step; so no state of a random generator has to be kept."""

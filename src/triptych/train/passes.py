@@ -6,8 +6,11 @@ a matcher                  pictures and texts that belong together, as many as a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import TypeAlias
 
+import torch
 from torch import Generator
 
 from triptych.data.packing import plan_rows
@@ -16,6 +19,7 @@ from triptych.fusion.matching import Matcher
 from triptych.fusion.pairs import PairInputs
 from triptych.fusion.vlm import VLM
 from triptych.inputs import ModelInputs
+from triptych.objectives.matching import compared_here
 from triptych.objectives.mixture import (
     Counts,
     Mixed,
@@ -30,6 +34,7 @@ from triptych.objectives.seeing import num_described
 from triptych.pairs import PairProcessor
 from triptych.processor import Processor, Sample
 from triptych.train.config import TrainConfig
+from triptych.train.meeting import Meeting
 
 Trained: TypeAlias = VLM | Matcher
 """What can be trained."""
@@ -73,23 +78,28 @@ class PairPass:
     """Of a model that compares pictures with texts."""
 
     model: Matcher
-    inputs: PairInputs
+    inputs: PairInputs | None
+    """None where all pairs of the pass are on other processes."""
     objectives: PairObjectives
     generator: Generator
     """Draws what does not belong together."""
+    places: Sequence[int] = ()
+    """Of these pairs among all of the pass."""
+    meeting: Meeting | None = None
+    """Where those of other processes are met, if there are any."""
 
     @property
     def counts(self) -> Counts:
         """What there is to learn in it."""
-        return count_pairs(self.inputs)
+        return Counts() if self.inputs is None else count_pairs(self.inputs)
 
     @property
     def num_images(self) -> int:
-        return len(self.inputs.pixels)
+        return 0 if self.inputs is None else len(self.inputs.pixels)
 
     @property
     def num_tokens(self) -> int:
-        return int(self.inputs.token_mask.sum())
+        return 0 if self.inputs is None else int(self.inputs.token_mask.sum())
 
     @property
     def num_labels(self) -> int:
@@ -98,7 +108,14 @@ class PairPass:
 
     def loss(self, counts: Counts) -> Mixed:
         """Its share of the loss of a step that holds `counts`."""
-        return mixed_pair_loss(self.model, self.inputs, self.objectives, counts, self.generator)
+        model, inputs, meeting = self.model, self.inputs, self.meeting
+        compares = self.objectives.contrasting or self.objectives.matching
+        if inputs is None:
+            if meeting is not None and compares:
+                meeting.attend()
+            return Mixed(torch.zeros((), device=model.device))
+        bring = compared_here if meeting is None else partial(meeting.bring, self.places)
+        return mixed_pair_loss(model, inputs, self.objectives, counts, self.generator, bring)
 
 
 Pass: TypeAlias = AnswerPass | PairPass
@@ -112,6 +129,8 @@ class Passes:
     processor: Processor | PairProcessor
     config: TrainConfig
     reference: VLM | None = None
+    meeting: Meeting | None = None
+    """Where ranks compare pairs of a forward pass that they share."""
 
     def __post_init__(self) -> None:
         is_matcher = isinstance(self.model, Matcher)
@@ -129,8 +148,15 @@ class Passes:
                 f"instead of {self.config.pack_tokens}"
             )
 
-    def of(self, samples: Sequence[Sample], generator: Generator) -> Sequence[Pass]:
+    def of(
+        self,
+        samples: Sequence[Sample],
+        generator: Generator,
+        places: Sequence[Sequence[int]] = (),
+    ) -> Sequence[Pass]:
         """The passes of one step; `generator` is what is left to chance in them.
+
+        `places` are those of the samples in every forward pass, where ranks share these.
 
         Raises:
             TokenError: a sample is longer than a row of `pack_tokens`.
@@ -139,11 +165,21 @@ class Passes:
         if isinstance(self.model, Matcher):
             assert isinstance(self.processor, PairProcessor)
             assert isinstance(objectives, PairObjectives)
-            size = self.config.batch_size
-            batches = [samples[start : start + size] for start in range(0, len(samples), size)]
+            size, left = self.config.batch_size, iter(samples)
+            places = places or [
+                range(min(size, len(samples) - start)) for start in range(0, len(samples), size)
+            ]
+            batches = [(list(islice(left, len(own))), own) for own in places]
             return [
-                PairPass(self.model, self.processor.collate(batch), objectives, generator)
-                for batch in batches
+                PairPass(
+                    self.model,
+                    self.processor.collate(batch) if batch else None,
+                    objectives,
+                    generator,
+                    own,
+                    self.meeting,
+                )
+                for batch, own in batches
             ]
         assert isinstance(self.processor, Processor) and isinstance(objectives, Objectives)
         return [

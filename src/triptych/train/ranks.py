@@ -19,7 +19,7 @@ Processes are found by RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT
 import atexit
 import json
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, cast
@@ -29,6 +29,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from triptych.errors import ConfigError, TrainingError, TriptychError
+from triptych.train.buckets import add_up, buckets
 from triptych.train.signals import BrokenOff, StopRequest
 
 PATIENCE = timedelta(hours=2)
@@ -36,9 +37,6 @@ PATIENCE = timedelta(hours=2)
 
 SHORT_BYTES = 1024
 """Messages of this length, as nearly all are, take one exchange; longer ones two."""
-
-BUCKET_BYTES = 32 * 2**20
-"""Gradients that are sent at once."""
 
 
 class RankLostError(TrainingError):
@@ -115,8 +113,8 @@ class Ranks:
                 if any(mask[index] == "1" for mask in masks)
             ]
             with self._lost_if_unreachable():
-                for bucket in _buckets(with_gradient):
-                    _add_up(bucket)
+                for bucket in buckets(with_gradient):
+                    add_up(bucket)
         return [each["said"] for each in heard]
 
     def mean(self, noticed: dict[str, float], weight: int) -> dict[str, float]:
@@ -130,6 +128,27 @@ class Ranks:
             / sum(count for each, count in said if name in each)
             for name in names
         }
+
+    @torch.no_grad()
+    def gather_rows(self, mine: Tensor | None, device: torch.device) -> Tensor:
+        """The rows of all ranks, in their order; None is none, of whatever the others have.
+
+        Raises:
+            RankLostError, OthersStopped: as `exchange`.
+        """
+        kind = None if mine is None else (list(mine.shape), str(mine.dtype))
+        kinds = self.exchange(kind)
+        (_, *inner), name = next(each for each in kinds if each is not None)
+        counts = [0 if each is None else each[0][0] for each in kinds]
+        dtype: torch.dtype = getattr(torch, name.removeprefix("torch."))
+        sent = torch.zeros((max(counts), *inner), dtype=dtype, device=device)
+        if mine is not None:
+            sent[: len(mine)] = mine
+        with self.in_contact():
+            parts = [torch.empty_like(sent) for _ in counts]
+            data = [each.view(-1).view(torch.uint8) for each in (sent, *parts)]  # of any dtype
+            dist.all_gather(data[1:], data[0])
+        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
     @torch.no_grad()
     def share(self, tensors: Iterable[Tensor]) -> None:
@@ -271,36 +290,3 @@ def _leave() -> None:
     _groups.clear()
     with suppress(RuntimeError, ValueError):
         dist.destroy_process_group()
-
-
-def _buckets(parameters: Iterable[Tensor]) -> Generator[list[Tensor]]:
-    """Parameters whose gradients are sent together: of one kind, and not too many at once."""
-    kinds: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
-    for each in parameters:
-        kinds.setdefault((each.dtype, each.device), []).append(each)
-    for alike in kinds.values():
-        bucket, size = list[Tensor](), 0
-        for each in alike:
-            if bucket and size + each.nbytes > BUCKET_BYTES:
-                yield bucket
-                bucket, size = [], 0
-            bucket.append(each)
-            size += each.nbytes
-        yield bucket
-
-
-@torch.no_grad()
-def _add_up(bucket: list[Tensor]) -> None:
-    """Replace gradients by their sums over all ranks."""
-    flat = torch.cat(
-        [
-            each.new_zeros(each.numel()) if each.grad is None else each.grad.flatten()
-            for each in bucket
-        ]
-    )
-    dist.all_reduce(flat)
-    parts: Sequence[Tensor] = torch.split(flat, [each.numel() for each in bucket])
-    for each, part in zip(bucket, parts, strict=True):
-        if each.grad is None:
-            each.grad = torch.empty_like(each)
-        each.grad.copy_(part.view_as(each))

@@ -12,13 +12,15 @@ from triptych.adapters import Adapters, attach
 from triptych.errors import ConfigError
 from triptych.fusion.matching import Matcher
 from triptych.fusion.vlm import VLM
+from triptych.objectives.mixture import PairObjectives
 from triptych.pairs import PairProcessor
 from triptych.processor import Processor, Sample
 from triptych.train.average import WeightAverage
 from triptych.train.config import TrainConfig
+from triptych.train.meeting import Meeting
 from triptych.train.optimizer import build_optimizer, freeze, panels_of
 from triptych.train.order import Order
-from triptych.train.passes import Passes, Trained
+from triptych.train.passes import Pass, Passes, Trained
 from triptych.train.ranks import Ranks
 from triptych.train.recomputing import set_recomputed
 from triptych.train.record import say
@@ -89,7 +91,7 @@ class Run:
         optimizer = build_optimizer(model, config)
         return cls(
             model,
-            passes,
+            replace(passes, meeting=_meeting(model, config, ranks, shards)),
             source,
             config,
             validate,
@@ -113,6 +115,17 @@ class Run:
     def validate_every(self) -> int:
         """Steps between two validations."""
         return self.config.validate_every or self.order.steps_per_epoch
+
+    def passes_of(self, samples: Sequence[Sample], step: int) -> Sequence[Pass]:
+        """The forward passes of a step, or this process's shares of them.
+
+        Raises:
+            TokenError: a sample is longer than a row of `pack_tokens`.
+        """
+        if self.passes.meeting is None:
+            return self.passes.of(samples, self.order.step_generator(step))
+        places = self.order.places(step, self.config.batch_size)
+        return self.passes.of(samples, self.order.shared_generator(step), places)
 
     def precision(self) -> torch.autocast:
         """Matrix products in half precision where that is asked for.
@@ -166,16 +179,36 @@ def _order(
 
 
 def _num_together(model: Trained, config: TrainConfig, ranks: Ranks) -> int:
-    """Samples that no two ranks may share out: those that are compared with each other."""
-    if not isinstance(model, Matcher):
+    """Samples that no two ranks may share out."""
+    if not isinstance(model, Matcher) or not _stay_in_one_process(config):
         return 1
     if config.accumulate < ranks.num_ranks:
         raise ConfigError(
-            f"the {config.batch_size} pairs of a forward pass are compared with each other and "
-            f"stay in one process; make accumulate at least {ranks.num_ranks}, as many as there "
-            f"are processes, instead of {config.accumulate}"
+            f"the {config.batch_size} pairs of a forward pass stay in one process where vision "
+            "learns from matching, for pictures of other processes carry no gradient; make "
+            f"accumulate at least {ranks.num_ranks}, as many as there are processes, instead of "
+            f"{config.accumulate}, or set learning_rates.vision or objectives.matching to 0"
         )
     return config.batch_size
+
+
+def _stay_in_one_process(config: TrainConfig) -> bool:
+    """Whether pairs that are compared may not be those of several ranks."""
+    objectives = config.objectives
+    is_matching = isinstance(objectives, PairObjectives) and objectives.matching > 0
+    return is_matching and config.learning_rates.vision > 0
+
+
+def _meeting(
+    model: Trained, config: TrainConfig, ranks: Ranks, shards: Shards | None
+) -> Meeting | None:
+    """Where ranks compare the pairs of a forward pass that they share, if they do."""
+    if not isinstance(model, Matcher) or ranks.num_ranks == 1 or _stay_in_one_process(config):
+        return None
+    objectives = config.objectives
+    needs_features = isinstance(objectives, PairObjectives) and objectives.matching > 0
+    wait = (lambda: None) if shards is None else shards.meet
+    return Meeting(ranks, wait, model.device, needs_features)
 
 
 def _shards(model: Trained, config: TrainConfig, ranks: Ranks) -> Shards | None:

@@ -49,7 +49,7 @@ def training_step(run: Run, maker: Maker, progress: Progress) -> Learned:
         notes = count_notes(run.source, run.order, step, made, run.ranks)
         with run.precision():
             samples, noticed = _rewritten(run, [each.sample for each in made], step)
-            passes = run.passes.of(samples, run.order.step_generator(step))
+            passes = run.passes_of(samples, step)
             outcome = gradients(run.model, passes, config, step, run.scale, run.ranks, run.shards)
     overflowed = _change(run, outcome, progress)
     progress.count("" if overflowed else outcome.fault, time.monotonic() - started)
