@@ -188,6 +188,10 @@ def test_what_was_foreseen_is_held_against_what_happened(
         (("some.jsonl", "--against", "run"), "--against goes with a recipe"),
         (("some.jsonl", "--data", "there"), "--data goes with a recipe"),
         (("some.jsonl", "train.epochs=2"), "a change goes with a recipe"),
+        (
+            ("llava_debug", "--model", "mini"),
+            "--model goes with a file of data; a recipe names its",
+        ),
         (("some.jsonl", "--out", "bars.txt"), "bars.txt does not say which kind of picture"),
         (("llava_2",), "llava_2"),
         (("mini",), "mini makes its data while it runs"),

@@ -19,8 +19,11 @@ def check(
         Path | None, typer.Option(help="Folder that paths of a recipe's sources are relative to.")
     ] = None,
     model: Annotated[
-        str, typer.Option(help="Whose tokens a JSONL file becomes: an embedded model or a folder.")
-    ] = "mini",
+        str | None,
+        typer.Option(
+            help="Whose tokens a JSONL file becomes: an embedded model (mini) or a folder."
+        ),
+    ] = None,
     headers: Annotated[
         bool, typer.Option("--headers", help="Read headers of pictures, open none: much faster.")
     ] = False,
@@ -46,18 +49,21 @@ def check(
     if out is not None:
         check_ending(out)
     if what.endswith((".jsonl", ".json")):
-        _refuse_of_a_file(
+        _refuse(
+            "goes with a recipe, not with a file of data",
             {
                 "--data": data is not None,
                 "--time": times,
                 "--against": against is not None,
                 "a change": bool(assignments),
-            }
+            },
         )
+        whose = model or "mini"
         stages = [
-            look_at_file(Path(what), model, opens=not headers, num_samples=limit, offline=offline)
+            look_at_file(Path(what), whose, opens=not headers, num_samples=limit, offline=offline)
         ]
     else:
+        _refuse("goes with a file of data; a recipe names its own", {"--model": model is not None})
         stages = look_at_recipe(
             what, assignments or [], data, opens=not headers, num_samples=limit, times=times
         )
@@ -73,10 +79,10 @@ def check(
         raise typer.Exit(1)
 
 
-def _refuse_of_a_file(given: Mapping[str, bool]) -> None:
-    """Options that say something about a recipe say nothing about a file of data."""
+def _refuse(why: str, given: Mapping[str, bool]) -> None:
+    """What is given here would be passed over without a word."""
     from triptych.errors import UsageError
 
     for name, is_given in given.items():
         if is_given:
-            raise UsageError(f"{name} goes with a recipe, not with a file of data; leave it out")
+            raise UsageError(f"{name} {why}; leave it out")
