@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import (
     Any,
     Literal,
+    TypeAlias,
     TypeGuard,
     TypeVar,
     Union,
@@ -68,10 +69,15 @@ def _of_default_type(value: object, field: dataclasses.Field[Any]) -> object:
     return value
 
 
+_Group: TypeAlias = dict[str, Any] | list[Any]
+"""Of a config as plain values: what has keys, or entries."""
+
+
 def override(config: Config, assignments: Sequence[str]) -> Config:
     """The config with `key.subkey=value` assignments applied; values are read as JSON or text.
 
-    An entry of a list is named by its number, 0 the first, or by what it has as its `name`.
+    An entry of a list is named by its number, 0 the first, or by what it has as its `name`; `*`
+    names all of them.
     """
     import json
 
@@ -88,18 +94,22 @@ def override(config: Config, assignments: Sequence[str]) -> Config:
     return from_dict(type(config), plain)
 
 
-def _assign(plain: dict[str, Any], path: list[str], value: object, where: str) -> None:
-    group: dict[str, Any] | list[Any] = plain
-    for key in path[:-1]:
-        entries = _entries(group)
-        if not isinstance(entries.get(key), dict | list):
-            groups = [name for name, each in entries.items() if isinstance(each, dict | list)]
-            raise ConfigError(f"{where} has no group {key!r}; {nearest(key, groups)}")
-        group, where = entries[key], f"{where}.{key}"
-    last, entries = path[-1], _entries(group)
-    if last not in entries or not isinstance(group, dict):
-        raise ConfigError(f"{where} has no key {last!r}; {nearest(last, entries)}")
-    group[last] = value
+def _assign(group: _Group, path: Sequence[str], value: object, where: str) -> None:
+    key, *rest = path
+    entries = _entries(group)
+    if not rest:
+        if key not in entries or not isinstance(group, dict):
+            raise ConfigError(f"{where} has no key {key!r}; {nearest(key, entries)}")
+        group[key] = value
+        return
+    groups: dict[str, _Group] = {
+        name: each for name, each in entries.items() if isinstance(each, dict | list)
+    }
+    names = [str(index) for index, _ in enumerate(group)]
+    for name in names if key == "*" and isinstance(group, list) else [key]:
+        if name not in groups:
+            raise ConfigError(f"{where} has no group {name!r}; {nearest(name, groups)}")
+        _assign(groups[name], rest, value, f"{where}.{name}")
 
 
 def _entries(group: dict[str, Any] | list[Any]) -> dict[str, Any]:

@@ -107,7 +107,11 @@ def test_changes_reach_into_lists_by_number_and_by_name(tmp_path: Path) -> None:
     )
     assert changed.stages[0].train.epochs == 3
     assert changed.stages[0].data.shares[0].source.num_samples == 9
+    everywhere = override(recipe, ["stages.*.train.epochs=5"])
+    assert [stage.train.epochs for stage in everywhere.stages] == [5] * len(recipe.stages)
     for wrong, sentence in (
+        ("train.*.epochs=3", r"StagedRecipe has no group 'train'"),
+        ("stages.*.train.epoch=3", r"stages.0.train has no key 'epoch'; did you mean epochs"),
         ("stages.tune.train.epochs=3", r"stages has no group 'tune'; known: 0, align"),
         ("stages.align.train.epoch=3", "train has no key 'epoch'; did you mean epochs"),
         ("stages.align=3", r"StagedRecipe.stages has no key 'align'"),
