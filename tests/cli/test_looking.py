@@ -54,13 +54,13 @@ def test_a_file_of_the_data_that_is_missing_is_found_by_a_check(
 
 def test_a_recipe_in_a_file_is_trained_with_changes(triptych: Command, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(triptych("recipes", "show", "minivlm_debug").out)
-    changes = [f"stages.{name}.train.max_steps=2" for name in ("grow", "caption")]
+    changes = ("stages.*.train.max_steps=2", "stages.*.data.shares.0.source.num_samples=40")
     out = tmp_path / "run"
     done = triptych("train", tmp_path / "mine.yaml", *changes, "--out", out, "--json")
     stages = json.loads(done.out)["stages"]
     assert [stage["steps"] for stage in stages.values()] == [2, 2]
-    assert "triptych: stage caption trains connector, language on 120 samples" in done.err
-    assert "DrawnShapes: 120 of 120 samples" in done.err
+    assert "triptych: stage caption trains connector, language on 40 samples" in done.err
+    assert "DrawnShapes: 40 of 40 samples" in done.err
     assert json.loads((out / "caption" / "left_out.json").read_text()) == []
 
 
