@@ -1,6 +1,6 @@
 """What every published staging's debug twin learns, stage by stage, each on one core.
 
-    python benchmarks/stagings.py [--only llava qwen_vl] [--questions 200] [--jobs 2] [--keep]
+    python benchmarks/stagings.py [--only llava qwen_vl] [--questions 400] [--jobs 2] [--keep]
 
 Each twin grows its panels together, begins anew what its paper begins anew, and goes through the
 published stages. Before the first of them and behind each the model is asked questions about drawn
@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     names = sorted(path.stem for path in STAGINGS.glob("*.yaml"))
     parser.add_argument("--only", nargs="+", choices=names, default=names)
-    parser.add_argument("--questions", type=int, default=200)
+    parser.add_argument("--questions", type=int, default=400)
     parser.add_argument("--jobs", type=int, default=1, help="twins that are trained at a time")
     add_options(parser)
     given = parser.parse_args()

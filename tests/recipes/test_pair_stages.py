@@ -10,7 +10,7 @@ import torch
 
 from triptych import load_scorer
 from triptych.checkpoint.files import read_tensors
-from triptych.config import override, to_dict
+from triptych.config import to_dict
 from triptych.data.worlds.plain_scenes import KINDS, draw_plain_scene, plain_caption
 from triptych.errors import ConfigError, DataError, UnknownNameError
 from triptych.recipes import STAGINGS, StagedRecipe, read_recipe, run_recipe
@@ -33,9 +33,7 @@ LESSONS = Lessons(num_growing=2, num_steps=10, num_compared=8, num_comparing=60)
 @cache
 def recipe() -> StagedRecipe:
     """BLIP-2's twin, which hardly grows before it compares."""
-    twin = twin_of(read_recipe(STAGINGS / "blip2.yaml"), LESSONS)
-    rate = "stages.represent.train.learning_rates"
-    return override(twin, [f"{rate}.connector=3e-3", f"{rate}.fusion=3e-3"])
+    return twin_of(read_recipe(STAGINGS / "blip2.yaml"), LESSONS)
 
 
 def write(made: StagedRecipe, folder: Path) -> str:

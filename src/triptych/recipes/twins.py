@@ -31,9 +31,6 @@ SUFFIX = "_debug"
 PEAK = 3e-3
 """Learning rate of the fastest panel; tiny models from scratch bear it."""
 
-COMPARING_PEAK = 1e-3
-"""The same of a matcher, whose contrast learns less at a larger one."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lessons:
@@ -45,7 +42,7 @@ class Lessons:
     num_growing: int = 300
     """Steps of the stage before the published ones."""
 
-    num_steps: int = 150
+    num_steps: int = 300
     """Steps of each published stage."""
 
     batch_size: int = 4
@@ -110,11 +107,10 @@ def _growing(design: Architecture, lessons: Lessons) -> Stage:
 
 def _twin_stage(stage: Stage, number: int, design: Architecture, lessons: Lessons) -> Stage:
     train, rates = stage.train, asdict(stage.train.learning_rates)
-    num_steps, batch_size, peak = lessons.num_steps, lessons.batch_size, PEAK
+    num_steps, batch_size = lessons.num_steps, lessons.batch_size
     if stage.matcher is not None:
         num_steps, batch_size = lessons.num_comparing, lessons.num_compared
-        peak = COMPARING_PEAK
-    factor = peak / max(rates.values())
+    factor = PEAK / max(rates.values())
     fresh = tuple(panel for panel in BETWEEN if number == 1 and rates[panel])
     return replace(
         stage,
