@@ -18,7 +18,6 @@ from triptych.checkpoint.adapter_folder import (
     apply_adapter,
     base_of,
     open_adapter,
-    restore_adapter,
     save_adapter,
     write_adapter_files,
 )
@@ -138,18 +137,6 @@ def test_the_bases_own_connector_does_not_matter_where_it_was_trained(tmp_path):
         each.data.zero_()
     apply_adapter(LoadedModel(other.architecture, other.model, other.processor), tmp_path)
     assert_equal(state(other.model), state(run.model))
-
-
-def test_adapters_go_on_from_a_folder_and_from_no_other(tmp_path):
-    run, fresh = tiny_run(), tiny_run()
-    adapters = train(run.model)
-    write_adapter_files(tmp_path, adapters)
-    again = attach(fresh.model, LORA, seed=5, whole=("connector",))
-    restore_adapter(tmp_path, again)
-    assert_equal(again.state(), adapters.state())
-    narrow = attach(tiny_run().model, LoraConfig(rank=2), seed=0, whole=("connector",))
-    with pytest.raises(CheckpointError, match="does not fit this model"):
-        restore_adapter(tmp_path, narrow)
 
 
 def test_a_torn_note_is_told(tmp_path):

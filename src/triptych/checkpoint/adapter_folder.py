@@ -30,9 +30,7 @@ from triptych.checkpoint.adapters import (
     read_adapter,
 )
 from triptych.checkpoint.files import (
-    check_fit,
     read_json,
-    read_tensors,
     recover_folder,
     replacing_folder,
     write_json,
@@ -90,23 +88,6 @@ def write_adapter_files(folder: Path, adapters: Adapters, base: str = "") -> Non
     """Write the three files into an existing folder, under our own names."""
     names = list(adapted_layers(adapters.model))
     _write(folder, adapters, base, _Named(adapters.state(), names))
-
-
-def restore_adapter(folder: Path, adapters: Adapters) -> None:
-    """Put what `write_adapter_files` wrote back into the model that it was trained in.
-
-    Raises:
-        CheckpointError: a file is missing or torn, the model's other weights are not those it was
-            trained over, or its adapters are on other layers.
-    """
-    check_note(folder, adapters)
-    source = folder / ADAPTER_WEIGHTS
-    given = {name.removeprefix(PREFIX): each for name, each in read_tensors(source).items()}
-    own = adapters.state()
-    check_fit(_shapes(own), _shapes(given), str(source))
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(given[name])
 
 
 def write_note(folder: Path, adapters: Adapters) -> None:
@@ -240,10 +221,6 @@ def _check_base(folder: Path, found: Mapping[str, str], what: str) -> None:
             f"the adapter in {folder} was trained over another model: {what} has other weights in "
             f"{' and '.join(other)}; open it with the model that it was trained over"
         )
-
-
-def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 # -- published names -----------------------------------------------------------------------------
