@@ -92,6 +92,7 @@ def _page(kept: Mapping[str, Any]) -> str:
 
 
 def _shortened(words: Sequence[str]) -> list[str]:
-    """The command as it is typed in the checkout."""
+    """The command as it is typed in the checkout, of folders elsewhere their names alone."""
     script, *options = words
-    return [f"benchmarks/{Path(script).name}", *options]
+    named = [Path(each).name if Path(each).is_absolute() else each for each in options]
+    return [f"benchmarks/{Path(script).name}", *named]
