@@ -12,6 +12,7 @@ import pytest
 from tests.train.tiny_run import CONFIG
 
 from triptych.errors import ConfigError
+from triptych.train.contents import check_shard_files
 
 ROOT = Path(__file__).resolve().parents[2]
 TERM, KILLED = 143, -9
@@ -142,6 +143,14 @@ def test_a_disk_that_is_full_for_one_process_leaves_the_checkpoint_before(
     assert refused["checkpoints"] == ["step-00000004"]
     assert "no checkpoint of step 5: process 2 cannot write its shards" in refused["said"]
     assert "No space left on device" in refused["said"]
+
+
+def test_a_torch_that_would_pickle_shards_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.distributed import checkpoint
+
+    monkeypatch.delattr(checkpoint, "HuggingFaceStorageWriter")
+    with pytest.raises(ConfigError, match=r"torch 2.* cannot keep shards as safetensors; install"):
+        check_shard_files()
 
 
 def test_float16_is_refused() -> None:

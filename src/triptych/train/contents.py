@@ -26,6 +26,7 @@ from triptych.adapters import Adapters
 from triptych.checkpoint.adapters import ADAPTER_WEIGHTS, PREFIX
 from triptych.checkpoint.files import check_fit, open_tensors
 from triptych.checkpoint.model_folder import WEIGHTS
+from triptych.errors import ConfigError
 from triptych.train.average import WeightAverage
 from triptych.train.optimizer import trained_parameters
 from triptych.train.splitting import split_like
@@ -69,10 +70,24 @@ def write_shards(folder: Path, tensors: Named, group: Any) -> None:
         raise OSError(f"process {rank + 1} cannot write its shards: {why}") from error
 
 
+def check_shard_files() -> None:
+    """Find out whether this torch writes and reads shards as safetensors; early ones pickled them.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    _distributed_checkpoint()
+
+
 def _distributed_checkpoint() -> Any:
     # Here, because it takes a second to import, which only runs with shards need.
     from torch.distributed import checkpoint
 
+    if not hasattr(checkpoint, "HuggingFaceStorageWriter"):
+        raise ConfigError(
+            f"torch {torch.__version__} cannot keep shards as safetensors; install a newer one "
+            "(2.13 is tested), or set train.sharded to false and begin anew"
+        )
     return checkpoint
 
 

@@ -17,6 +17,7 @@ from triptych.pairs import PairProcessor
 from triptych.processor import Processor, Sample
 from triptych.train.average import WeightAverage
 from triptych.train.config import TrainConfig
+from triptych.train.contents import check_shard_files
 from triptych.train.meeting import Meeting
 from triptych.train.optimizer import build_optimizer, freeze, panels_of
 from triptych.train.order import Order
@@ -215,6 +216,7 @@ def _shards(model: Trained, config: TrainConfig, ranks: Ranks) -> Shards | None:
     """Split the model of the first rank over all of them, if it is to be shared."""
     if not config.sharded or ranks.num_ranks == 1:
         return None
+    check_shard_files()
     ranks.share(model.state_dict().values())
     return Shards(model, ranks)
 
