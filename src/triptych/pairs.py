@@ -146,16 +146,8 @@ class PairProcessor:
         """
         token_ids, num_cut = self.cut(text) if cuts else (self.token_ids(text), 0)
         pixels = self.encode_pictures([picture])[0]
-        return Sample(
-            sample_id=sample_id,
-            token_ids=token_ids,
-            labels=[IGNORED] * len(token_ids),
-            branches=[PREFIX_BRANCH] * len(token_ids),
-            position_ids=torch.arange(len(token_ids))[None],
-            images=(EncodedImage(pixels=pixels, height=pixels.shape[1], width=pixels.shape[2]),),
-            spans=(),
-            num_truncated=num_cut,
-        )
+        seen = EncodedImage(pixels=pixels, height=pixels.shape[1], width=pixels.shape[2])
+        return pair_sample(sample_id, token_ids, num_cut, seen)
 
     def collate(self, samples: Sequence[Sample]) -> PairInputs:
         """Pairs as one batch, whose pictures and texts stand in one order."""
@@ -188,3 +180,19 @@ class PairProcessor:
         ids = self.tokenizer.encode(text)
         room = self.config.max_tokens - len(self.begin_ids) - len(self.end_ids)
         return [*self.begin_ids, *ids[:room], *self.end_ids], max(0, len(ids) - room)
+
+
+def pair_sample(
+    sample_id: str, token_ids: list[int], num_truncated: int, image: EncodedImage
+) -> Sample:
+    """A picture and the tokens of its text, none of which is to be predicted."""
+    return Sample(
+        sample_id=sample_id,
+        token_ids=token_ids,
+        labels=[IGNORED] * len(token_ids),
+        branches=[PREFIX_BRANCH] * len(token_ids),
+        position_ids=torch.arange(len(token_ids))[None],
+        images=(image,),
+        spans=(),
+        num_truncated=num_truncated,
+    )

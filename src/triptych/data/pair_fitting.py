@@ -13,9 +13,8 @@ from triptych.data.fitting import CUT, Fitted, with_content
 from triptych.data.ledger import LeftOut
 from triptych.data.sources.conversation import Conversation
 from triptych.errors import ConfigError, DataError
-from triptych.inputs import IGNORED, PREFIX_BRANCH
 from triptych.media import picture_size
-from triptych.pairs import PairProcessor
+from triptych.pairs import PairProcessor, pair_sample
 from triptych.pictures import EncodedImage
 from triptych.processor import Message, Sample, image_parts
 from triptych.text.messages import parts_of
@@ -69,7 +68,7 @@ class PairFitting:
             original_height=height,
             original_width=width,
         )
-        return _noted(_planned(conversation.sample_id, *longest, seen))
+        return _noted(pair_sample(conversation.sample_id, *longest, seen))
 
 
 def texts_of(conversation: Conversation) -> list[str]:
@@ -105,19 +104,6 @@ def _picture_of(conversation: Conversation) -> Mapping[str, Any]:
 
 def _length(cut: tuple[list[int], int]) -> int:
     return len(cut[0]) + cut[1]
-
-
-def _planned(sample_id: str, token_ids: list[int], num_cut: int, seen: EncodedImage) -> Sample:
-    return Sample(
-        sample_id=sample_id,
-        token_ids=token_ids,
-        labels=[IGNORED] * len(token_ids),
-        branches=[PREFIX_BRANCH] * len(token_ids),
-        position_ids=torch.arange(len(token_ids))[None],
-        images=(seen,),
-        spans=(),
-        num_truncated=num_cut,
-    )
 
 
 def _noted(sample: Sample) -> Fitted:
