@@ -5,13 +5,16 @@ begins within milliseconds. Its run has all that resuming must bring back: dropo
 weight average, accumulation, two workers, validation, and a source that makes notes.
 """
 
+import json
 import os
+import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tests.train.tiny_run import CONFIG, TinyRun, tiny_run
@@ -153,3 +156,17 @@ def whole(folder: Path) -> list[Path]:
 def timeless(path: Path) -> list[dict[str, object]]:
     """The lines of a record without what depends on the clock."""
     return [{k: v for k, v in line.items() if k != "seconds"} for line in read_record(path)]
+
+
+def told_by(module: str, folder: Path) -> dict[str, Any]:
+    """What a module says of the runs that it makes in a folder, in a process of its own."""
+    ran = subprocess.run(
+        [sys.executable, "-m", module, str(folder)],
+        cwd=Path(__file__).resolve().parents[2],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    return json.loads(ran.stdout)

@@ -1,9 +1,5 @@
 """Several processes make one run: the same numbers, and an end that leaves nothing behind."""
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -11,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.train import test_pairs_stage
+from tests.train.sittings import told_by
 
 from triptych.errors import ConfigError
 from triptych.train import loop
@@ -18,23 +15,13 @@ from triptych.train.config import PanelRates
 from triptych.train.order import Order
 from triptych.train.ranks import Ranks, join
 
-ROOT = Path(__file__).resolve().parents[2]
 TERM, KILLED = 143, -9
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """About six seconds of computing."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.train.rank_runs", str(tmp_path_factory.mktemp("ranks"))],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    return json.loads(ran.stdout)
+    return told_by("tests.train.rank_runs", tmp_path_factory.mktemp("ranks"))
 
 
 def test_however_sixteen_samples_are_cut_and_shared_their_gradient_is_the_same(

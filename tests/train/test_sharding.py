@@ -1,36 +1,22 @@
 """Processes that share a model: the numbers of one process, and checkpoints of shards."""
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.train.sittings import told_by
 from tests.train.tiny_run import CONFIG
 
 from triptych.errors import ConfigError
 from triptych.train.contents import check_shard_files
 
-ROOT = Path(__file__).resolve().parents[2]
 TERM, KILLED = 143, -9
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """About fifteen seconds of computing."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.train.shard_runs", str(tmp_path_factory.mktemp("shards"))],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    return json.loads(ran.stdout)
+    return told_by("tests.train.shard_runs", tmp_path_factory.mktemp("shards"))
 
 
 def test_gradients_are_those_of_one_process_whoever_has_pictures_and_however_many_passes(
