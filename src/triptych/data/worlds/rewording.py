@@ -8,9 +8,12 @@ training, too. Wordings that are held out are never among them, see the tests.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from random import Random
+
+Ways = Mapping[str, tuple[str, ...]]
+"""Ways of asking by kind of question."""
 
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 
@@ -74,6 +77,11 @@ WANT = (
     "I forgot|I am curious|I am not sure|Help me see|Have you noticed|Please find out|Please say]"
 )
 GIVE = "[Give|Name|State|Provide|Report|Return|Output|Write|Mention|Determine|Identify|Read off]"
+MUSE = (
+    "[I keep asking myself|I ask myself|It is unclear to me|Nobody told me|Guess|No idea|"
+    "I would love to know|It would be good to learn|Let us find out|Let us see|Who knows|"
+    "Remind me|Teach me|Show me|The point is|It matters|They ask|Just tell me]"
+)
 HERE = "[| here| in this picture| in the image| in this drawing| in the scene| on it| now]"
 END = "[?|.|]"
 
@@ -108,6 +116,28 @@ def whether(*clauses: str) -> tuple[str, ...]:
         f"{clause}[.|?|]"
         for clause in clauses
     )
+
+
+def musing(*clauses: str) -> tuple[str, ...]:
+    """Of clauses like "what colour the {thing} is": said by somebody who does not quite ask."""
+    return tuple(f"{MUSE} {clause}{END}" for clause in clauses)
+
+
+def topic_first(topic: str, short: str) -> tuple[str, ...]:
+    """Of a topic and what is asked about it, like "[what colour|which colour is it]"."""
+    return (
+        f"{topic}: {short}?",
+        f"{topic}, {short}?",
+        f"[About|Concerning|As to|Regarding|With respect to|When it comes to] {topic}, {short}?",
+        f"[Take|Consider|See|Check|Watch|Think of|Turn to] {topic}[.|:|;|,] {short}?",
+    )
+
+
+def two_steps(topic: str, *clauses: str) -> tuple[str, ...]:
+    """First to look for a topic, then to say something about it, like "what colour it is"."""
+    find = "[Find|Look for|Take|Pick out|Go to|Focus on|Search for|Inspect|Check|Examine]"
+    tell = "[tell me|tell|report|answer|write|state|let me know|find out|note down|describe]"
+    return tuple(f"{find} {topic} and {tell} {clause}[.|, please.|]" for clause in clauses)
 
 
 def spread(way: str, rng: Random) -> str:

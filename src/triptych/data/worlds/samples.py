@@ -38,6 +38,7 @@ class WorldSamples:
         split: Split = "train",
         max_questions: int = 10,
         kinds: Collection[str] = (),
+        rarer: Mapping[str, float] | None = None,
         prior: float = 0.0,
         describes: bool = False,
     ) -> None:
@@ -45,6 +46,7 @@ class WorldSamples:
 
         Only questions of `kinds` are asked where any are named; a picture must allow one of them.
         A model that writes no places is not asked for any.
+        `rarer` says of kinds of questions which share of them is asked.
         With `describes` samples say what each visual token shows, too.
 
         Raises:
@@ -56,6 +58,7 @@ class WorldSamples:
         self.split: Split = split
         self.max_questions = max_questions
         self.kinds = frozenset(kinds)
+        self.rarer = dict(rarer or {})
         self.prior = prior
         self.describes = describes
         self._names = sorted(shares)
@@ -96,6 +99,9 @@ class WorldSamples:
         rng = Random(int(torch.randint(2**62, (), generator=generator)))
         questions = [each for each in drawn.questions if self._is_asked(each)]
         rng.shuffle(questions)
+        if self.rarer:
+            kept = [q for q in questions if rng.random() < self.rarer.get(q.kind, 1.0)]
+            questions = kept or questions
         sample = encode_questions(self.processor, drawn, questions[: self.max_questions])
         if self.describes:
             marks = world.marks(facts)

@@ -12,7 +12,7 @@ Split: TypeAlias = Literal["train", "dev", "test", "combinations"]
 """Disjoint seeds. `train` and `dev` share wordings; `test` and `combinations` have wordings of
 their own. `combinations` shows what training never pairs (a colour with a shape, say)."""
 
-SHARE_SPREAD = 0.6
+SHARE_SPREAD = 0.7
 """Of the questions in training, those worded in one of the ways that are spread out."""
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test", "combinations")
