@@ -70,6 +70,8 @@ def test_the_prior_is_the_best_that_one_answer_can_do() -> None:
     assert prior_score(both) == pytest.approx(3 / 4)
     red, large = question("red", attribute="colour"), question("large", attribute="size")
     assert prior_score([red, red, large, large]) == 1.0
+    left, up = question("left", form="choice", axis="across"), question("above", axis="down")
+    assert prior_score([left, left, up]) == 1.0
     number = Question(kind="w/n", text="?", answer=("100",), truth=Number(100.0, tolerance=0.05))
     near = Question(kind="w/n", text="?", answer=("104",), truth=Number(104.0, tolerance=0.05))
     assert prior_score([number, near]) == 1.0

@@ -223,7 +223,7 @@ def _items(row: Row, num_items: int) -> Iterator[_Item]:
     )
 
 
-ASKED_BY = ("attribute", "form")
+ASKED_BY = ("attribute", "form", "axis")
 """Tags that tell apart what questions of one kind ask for."""
 
 

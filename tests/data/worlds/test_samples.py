@@ -85,3 +85,22 @@ def test_only_the_kinds_that_are_named_are_asked(processor: Processor) -> None:
     )
     sample = source.sample(0, torch.Generator())
     assert max(sample.branches) <= 1
+
+
+def test_rarer_kinds_are_asked_less_often_and_no_picture_is_left_without_a_question(
+    processor: Processor,
+) -> None:
+    def asked(rarer: dict[str, float]) -> list[int]:
+        source = WorldSamples(processor, WORLDS, {"scenes": 1.0}, 12, max_questions=20, rarer=rarer)
+        return [
+            max(source.sample(index, torch.Generator().manual_seed(index)).branches)
+            for index in range(12)
+        ]
+
+    everything = asked({})
+    questions = [each for n in range(12) for each in draw(f"scenes/train/{n}").questions]
+    kinds = {question.kind for question in questions}
+    half = asked(dict.fromkeys(kinds, 0.5))
+    assert 0.3 * sum(everything) < sum(half) < 0.7 * sum(everything)
+    # A single question is no branch; a picture whose questions all fell out asks all of them.
+    assert asked(dict.fromkeys(kinds, 0.0)) == everything

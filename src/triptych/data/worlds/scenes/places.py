@@ -78,7 +78,8 @@ def relation_questions(
     """One text asked of several scenes, in each of which the true relation is another."""
     form = rng.choice(("yesno", "choice"))
     asked = rng.choice((cases[0][0], OPPOSITE[cases[0][0]]))
-    options = rng.choice(_ACROSS if asked in ("left", "right") else _DOWN)
+    axis = "across" if asked in ("left", "right") else "down"
+    options = rng.choice(_ACROSS if axis == "across" else _DOWN)
     slots = {"relation": rng.choice(RELATION_WORDS[asked]), "options": options}
     text = word(PHRASES, f"relation/{form}", rng, split, thing=phrase, other=other_phrase, **slots)
     return [
@@ -87,6 +88,7 @@ def relation_questions(
             text,
             yes_or_no(relation == asked) if form == "yesno" else (relation,),
             form=form,
+            axis=axis,
             held_out=held_out,
         )
         for relation, held_out in cases
