@@ -1,15 +1,19 @@
 """What is drawn, as sources beside those of files: worlds with questions, shapes with captions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+
+import torch
 
 from triptych.data.worlds import WORLDS, find_world
-from triptych.data.worlds.plain_scenes import PlainScenes
+from triptych.data.worlds.plain_scenes import plain_scene_sample
 from triptych.data.worlds.samples import WorldSamples
-from triptych.data.worlds.shape_samples import Content, ShapePairs, ShapeSamples
+from triptych.data.worlds.shape_samples import Content, shape_pair, shape_sample
 from triptych.data.worlds.wording import Split
 from triptych.errors import ConfigError
 from triptych.pairs import PairProcessor
-from triptych.processor import Processor
+from triptych.processor import Processor, Sample
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,25 +95,34 @@ class DrawnShapes:
                 f"scenes come with questions of their own; leave out prompt={self.prompt!r}"
             )
 
-    def build(
-        self, processor: Processor | PairProcessor
-    ) -> ShapeSamples | PlainScenes | ShapePairs:
+    def build(self, processor: Processor | PairProcessor) -> "NumberedSamples":
         """The pictures as training samples; for a model that compares, with captions as pairs."""
+        return NumberedSamples(self.num_samples, self.first, self._drawing(processor))
+
+    def _drawing(
+        self, processor: Processor | PairProcessor
+    ) -> Callable[[int, torch.Generator], Sample]:
         if isinstance(processor, PairProcessor):
-            return ShapePairs(
-                processor,
-                self.num_samples,
-                content=self.content,
-                first=self.first,
-                size=self.size,
-            )
+            return partial(shape_pair, processor, self.content, self.size)
         if self.content == "scenes":
-            return PlainScenes(processor, self.num_samples, first=self.first, size=self.size)
-        return ShapeSamples(
-            processor,
-            self.num_samples,
-            content=self.content,
-            first=self.first,
-            prompt=self.prompt,
-            size=self.size,
-        )
+            return partial(plain_scene_sample, processor, self.size)
+        return partial(shape_sample, processor, self.content, self.size, self.prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedSamples:
+    """A source of training samples each of which is drawn from its number."""
+
+    num_samples: int
+    first: int
+    """Number of the first."""
+    draw: Callable[[int, torch.Generator], Sample]
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def lengths(self) -> None:
+        """Unknown before they are drawn."""
+
+    def sample(self, index: int, generator: torch.Generator) -> Sample:
+        return self.draw(self.first + index, generator)

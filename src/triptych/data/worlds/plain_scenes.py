@@ -80,25 +80,10 @@ def _whether(scene: Scene, wanted: Description, family: str) -> Question:
     return existence_question(scene, wanted, text, family)
 
 
-class PlainScenes:
-    """Such scenes as a source of training samples: one picture, all its questions in one row."""
-
-    def __init__(
-        self, processor: Processor, num_samples: int, *, first: int = 0, size: int = 48
-    ) -> None:
-        self.processor = processor
-        self.num_samples = num_samples
-        self.first = first
-        self.size = size
-
-    def __len__(self) -> int:
-        return self.num_samples
-
-    def lengths(self) -> None:
-        """Unknown before they are drawn."""
-
-    def sample(self, index: int, generator: torch.Generator) -> Sample:
-        """One picture with its questions, always the same."""
-        del generator  # nothing is left to chance here
-        drawn = draw_plain_scene(self.first + index, self.size)
-        return weighed_by_length(encode_questions(self.processor, drawn, drawn.questions))
+def plain_scene_sample(
+    processor: Processor, size: int, number: int, generator: torch.Generator
+) -> Sample:
+    """Scene `number` with all its questions in one row, always the same."""
+    del generator  # nothing is left to chance here
+    drawn = draw_plain_scene(number, size)
+    return weighed_by_length(encode_questions(processor, drawn, drawn.questions))

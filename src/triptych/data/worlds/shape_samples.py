@@ -13,75 +13,36 @@ Content: TypeAlias = Literal["shapes", "colours", "scenes"]
 """One or two shapes of different colours, one colour all over, or plain scenes with questions."""
 
 
-class ShapeSamples:
-    """Pictures of shapes as a source of training samples; number n is always the same picture."""
-
-    def __init__(
-        self,
-        processor: Processor,
-        num_samples: int,
-        *,
-        content: Content = "shapes",
-        first: int = 0,
-        prompt: str = "",
-        size: int = 48,
-    ) -> None:
-        self.processor = processor
-        self.content: Content = content
-        self.num_samples = num_samples
-        self.first = first
-        self.prompt = prompt
-        self.size = size
-
-    def __len__(self) -> int:
-        return self.num_samples
-
-    def lengths(self) -> None:
-        """Unknown before a caption is chosen."""
-
-    def sample(self, index: int, generator: torch.Generator) -> Sample:
-        """One picture, and one of the ways to describe it."""
-        drawn = _draw(self.content, self.first + index, self.size)
-        chosen = int(torch.randint(len(drawn.captions), (), generator=generator))
-        asked = ask_about([drawn.image], self.prompt)
-        answer = {"role": "assistant", "content": drawn.captions[chosen]}
-        return self.processor.encode([*asked, answer], sample_id=drawn.picture_id)
+def shape_sample(
+    processor: Processor,
+    content: Content,
+    size: int,
+    prompt: str,
+    number: int,
+    generator: torch.Generator,
+) -> Sample:
+    """Picture `number`, and one of the ways to describe it as the answer to a prompt."""
+    drawn, caption = _described(content, size, number, generator)
+    answer = {"role": "assistant", "content": caption}
+    return processor.encode([*ask_about([drawn.image], prompt), answer], sample_id=drawn.picture_id)
 
 
-class ShapePairs:
-    """The same pictures as pairs with one of their captions, for models that compare the two."""
-
-    def __init__(
-        self,
-        processor: PairProcessor,
-        num_samples: int,
-        *,
-        content: Content = "shapes",
-        first: int = 0,
-        size: int = 48,
-    ) -> None:
-        self.processor = processor
-        self.num_samples = num_samples
-        self.content: Content = content
-        self.first = first
-        self.size = size
-
-    def __len__(self) -> int:
-        return self.num_samples
-
-    def lengths(self) -> None:
-        """Unknown before a caption is chosen."""
-
-    def sample(self, index: int, generator: torch.Generator) -> Sample:
-        """One picture, and one of the ways to describe it."""
-        drawn = _draw(self.content, self.first + index, self.size)
-        chosen = int(torch.randint(len(drawn.captions), (), generator=generator))
-        return self.processor.encode_pair(
-            drawn.image, drawn.captions[chosen], sample_id=drawn.picture_id
-        )
+def shape_pair(
+    processor: PairProcessor, content: Content, size: int, number: int, generator: torch.Generator
+) -> Sample:
+    """Picture `number` and one of the ways to describe it, for models that compare the two."""
+    drawn, caption = _described(content, size, number, generator)
+    return processor.encode_pair(drawn.image, caption, sample_id=drawn.picture_id)
 
 
-def _draw(content: Content, number: int, size: int) -> DrawnPicture:
+def _described(
+    content: Content, size: int, number: int, generator: torch.Generator
+) -> tuple[DrawnPicture, str]:
+    drawn = _picture(content, size, number)
+    return drawn, drawn.captions[int(torch.randint(len(drawn.captions), (), generator=generator))]
+
+
+def _picture(content: Content, size: int, number: int) -> DrawnPicture:
     if content == "scenes":
         drawn = draw_plain_scene(number, size)
         [picture] = drawn.drawing.pictures
