@@ -11,7 +11,15 @@ from triptych.data.worlds.charts.wordings import CHART_PHRASES
 from triptych.data.worlds.clips.questions import PHRASES as CLIP_PHRASES
 from triptych.data.worlds.documents.wordings import DOCUMENT_PHRASES
 from triptych.data.worlds.pairs.words import PHRASES as PAIR_PHRASES
-from triptych.data.worlds.rewording import CLOSINGS, OPENINGS, all_of, as_people_write, spread
+from triptych.data.worlds.rewording import (
+    CLOSINGS,
+    OPENINGS,
+    all_of,
+    as_people_write,
+    plain,
+    spread,
+    stands_for,
+)
 from triptych.data.worlds.scenes.words import PHRASES as SCENE_PHRASES
 from triptych.data.worlds.screens.wording import PHRASES as SCREEN_PHRASES
 from triptych.data.worlds.signs.questions import PHRASES as SIGN_PHRASES
@@ -29,26 +37,10 @@ ALL = {
 }
 
 
-def _plain(wording: str) -> str:
-    """What is left of a wording when case, marks and quotes do not count."""
-    return " ".join(re.sub(r"[^\w{}/ ]", " ", wording.lower()).split())
-
-
 def _every() -> Iterator[tuple[str, Phrases]]:
     for world, phrases in ALL.items():
         for kind, ways in phrases.items():
             yield f"{world}: {kind}", ways
-
-
-def _pattern(way: str) -> re.Pattern[str]:
-    """All wordings of a way at once, as `_plain` leaves them."""
-    parts = re.split(r"\[([^\[\]]*)\]", way)
-    fixed = [re.escape(_plain(part)) for part in parts[::2]]
-    choices = [
-        "|".join(re.escape(_plain(each)) for each in part.split("|")) for part in parts[1::2]
-    ]
-    chosen = [f"(?:{each})" for each in choices] + [""]
-    return re.compile(" *".join(part for pair in zip(fixed, chosen, strict=True) for part in pair))
 
 
 def test_a_pattern_finds_all_wordings_of_a_way_and_no_other() -> None:
@@ -56,26 +48,26 @@ def test_a_pattern_finds_all_wordings_of_a_way_and_no_other() -> None:
         "[Tell me|Say] what colour the {thing} [is|has][.|, please.|]",
         "{a}: [what|which]?",
     ):
-        assert all(_pattern(way).fullmatch(_plain(each)) for each in all_of(way))
-        assert not _pattern(way).fullmatch("tell me what colour {thing} is")
+        assert all(stands_for(way).fullmatch(plain(each)) for each in all_of(way))
+        assert not stands_for(way).fullmatch("tell me what colour {thing} is")
 
 
 def test_nothing_is_trained_on_that_is_held_out() -> None:
     for kind, ways in _every():
-        for held_out in map(_plain, ways.unseen):
-            assert held_out not in map(_plain, ways.seen), (kind, held_out)
+        for held_out in map(plain, ways.unseen):
+            assert held_out not in map(plain, ways.seen), (kind, held_out)
             for way in ways.more:
-                assert not _pattern(way).fullmatch(held_out), (kind, held_out, way)
+                assert not stands_for(way).fullmatch(held_out), (kind, held_out, way)
 
 
 def test_openings_and_closings_make_no_held_out_wording() -> None:
     for kind, ways in _every():
         for held_out, opening in product(ways.unseen, OPENINGS):
-            begins = _plain(held_out).startswith(_plain(opening) + " ")
-            rest = _plain(held_out).removeprefix(_plain(opening)).strip()
-            trained = {_plain(each) for each in ways.seen}
+            begins = plain(held_out).startswith(plain(opening) + " ")
+            rest = plain(held_out).removeprefix(plain(opening)).strip()
+            trained = {plain(each) for each in ways.seen}
             assert not (begins and rest in trained), kind
-    assert not set(map(_plain, OPENINGS)) & {""}
+    assert not set(map(plain, OPENINGS)) & {""}
 
 
 def test_every_way_can_be_filled_in_as_those_that_are_held_out_can() -> None:

@@ -155,6 +155,20 @@ def all_of(way: str) -> Iterator[str]:
         yield " ".join("".join(chosen).split())
 
 
+def plain(wording: str) -> str:
+    """What is left of a wording when case, marks and quotes do not count."""
+    return " ".join(re.sub(r"[^\w{}/ ]", " ", wording.lower()).split())
+
+
+def stands_for(way: str) -> re.Pattern[str]:
+    """All wordings of a way at once, as `plain` leaves them."""
+    parts = _CHOICE.split(way)
+    fixed = [re.escape(plain(part)) for part in parts[::2]]
+    choices = ["|".join(re.escape(plain(each)) for each in part.split("|")) for part in parts[1::2]]
+    chosen = [f"(?:{each})" for each in choices] + [""]
+    return re.compile(" *".join(part for pair in zip(fixed, chosen, strict=True) for part in pair))
+
+
 def as_people_write(question: str, rng: Random) -> str:
     """With what people put around a question, and without what they leave out."""
     if rng.random() < 0.12:
