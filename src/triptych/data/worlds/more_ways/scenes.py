@@ -56,7 +56,7 @@ SCENES: Ways = {
         f"In [a few|simple|your own] words, what [is in|does one see in|is drawn in] this {_PICTURE}?",
         f"[Help a blind person|Imagine I am blind|My eyes are bad]: what is in the {_PICTURE}?",
     ),
-    "attribute/colour": (*_attribute(_COLOUR),),
+    "attribute/colour": _attribute(_COLOUR),
     "attribute/shape": (
         *_attribute("[shape|form]"),
         "[What kind of thing|Which figure|What figure|Which form] is the {thing}?",
