@@ -1,14 +1,17 @@
-"""The last stage of the recipe `mini` on a GPU: many processes draw, one GPU learns.
+"""The last stage of the recipe `mini` by the clock: many processes draw, one GPU learns.
 
 python benchmarks/mini_on_gpu.py --out runs/mini-gpu --seconds 560 --workers 15
+python benchmarks/mini_on_gpu.py --device cpu --workers 1 --batch 24 --rate 3e-4 --keep 1 \\
+    --replay 0 --seconds 5000
 
 Every process draws whole batches and sends them as bytes of colours; the GPU makes numbers of them.
 A batch that was learned from stays on the GPU, and while no new one has arrived an old one is
 learned from again. The rate of learning follows the clock: up, level, down to nothing at the end.
 Every minute the share of answers that are right is told, row by row, on unseen pictures, in the
 wordings of training (dev) and in others (test): those whose every token is the likeliest one, which
-is what greedy decoding would say. Weights are written
-in two files of at most 16 MiB (`--join FOLDER` makes a model of them).
+is what greedy decoding would say. Weights are written in two files of at most 16 MiB (`--join`
+makes a model of them). On a CPU the pictures of a step share one row, and one process that draws is
+enough.
 """
 
 import argparse
