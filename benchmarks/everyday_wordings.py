@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from string import Formatter
 from typing import cast
 
 from triptych import load
@@ -42,12 +43,18 @@ def is_new(wording: str, own: Phrases) -> bool:
     )
 
 
+def slots(wording: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(wording) if name}
+
+
 def take_over(wordings: Mapping[str, list[str]]) -> int:
     """Let the test ask in these wordings; how many are new."""
     count = 0
     for phrases in (SCENES, SIGNS, CHART_PHRASES, DOCUMENT_PHRASES, SCREENS, CLIPS):
         for kind, own in list(phrases.items()):
-            new = tuple(each for each in wordings.get(kind, ()) if is_new(each, own))
+            known = slots(" ".join((*own.seen, *own.unseen)))  # two worlds ask about existence
+            fitting = [each for each in wordings.get(kind, ()) if slots(each) <= known]
+            new = tuple(each for each in fitting if is_new(each, own))
             if new:
                 cast(dict[str, Phrases], phrases)[kind] = replace(own, unseen=new * 2)
                 count += len(new)
