@@ -204,8 +204,7 @@ def test_counts_and_existence_hold_in_the_list_of_objects():
     for scene, question in questions(70):
         if question.kind not in ("scenes/count", "scenes/existence"):
             continue
-        words = question.text.lower().replace("?", " ").replace(":", " ").replace(".", " ")
-        asked = [word for word in words.replace(",", " ").split()]
+        asked = re.findall("[a-z]+", question.text.lower())
         found = sum(
             all(
                 value not in VALUES_OF[key] or value == getattr(thing, key)

@@ -169,11 +169,11 @@ def stands_for(way: str) -> re.Pattern[str]:
     return re.compile(" *".join(part for pair in zip(fixed, chosen, strict=True) for part in pair))
 
 
-def as_people_write(question: str, rng: Random) -> str:
+def as_people_write(question: str, rng: Random, *, begins_with_name: bool = False) -> str:
     """With what people put around a question, and without what they leave out."""
     if rng.random() < 0.12:
         question = question.rstrip("?.!")
-    if rng.random() < 0.12:
+    if rng.random() < 0.12 and not begins_with_name:
         question = question[:1].lower() + question[1:]
     if rng.random() < 0.3:
         question = f"{rng.choice(OPENINGS)} {question}"

@@ -54,7 +54,7 @@ def word(
         return rng.choice(ways.seen).format(**slots)
     is_spread = ways.more and rng.random() < SHARE_SPREAD
     way = spread(rng.choice(ways.more), rng) if is_spread else rng.choice(ways.seen)
-    return as_people_write(way.format(**slots), rng)
+    return as_people_write(way.format(**slots), rng, begins_with_name=way.startswith("{"))
 
 
 def with_more(
