@@ -1,5 +1,8 @@
 """Models that come with the package: found by name, stored in half precision, shy of photos."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -87,3 +90,11 @@ def test_a_number_of_pixels_that_makes_no_sense_is_refused(package):
             load("mini", max_pixels=most)
     with pytest.raises(ConfigError, match="one token"):
         load("mini", max_pixels=3)
+
+
+def test_the_first_answer_waits_for_no_compiler() -> None:
+    code = (
+        "import sys, triptych; triptych.load('mini'); "
+        "sys.exit('torch._dynamo was imported' if 'torch._dynamo' in sys.modules else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -46,6 +46,7 @@ from triptych.connector import (
 from triptych.errors import UnknownNameError
 from triptych.fusion.vlm import VLM, VLMConfig
 from triptych.media import PadToSquareConfig
+from triptych.nn.meta import without_weights
 from triptych.processor import Processor, ProcessorConfig
 from triptych.published.pictures import pad_colour
 from triptych.text import PLAIN_CAPTION, ChatTemplate, Tokenizer
@@ -159,7 +160,7 @@ def _join(
     language_state: Mapping[str, Tensor],
     seed: int,
 ) -> VLM:
-    with torch.device("meta"):
+    with without_weights():
         model = config.build()
     _fill(model.vision, vision_state)
     _fill(model.language, language_state)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from triptych.errors import ConfigError, UnknownNameError, nearest
 from triptych.fusion.vlm import PANELS, VLM, VLMConfig
 from triptych.nn.block import Block
+from triptych.nn.meta import without_weights
 from triptych.nn.mlp import GatedMLP
 from triptych.nn.quantised import Bits, Int8Table, QuantisedLinear, check_int8, quantise_linear
 
@@ -130,7 +131,7 @@ class Filling:
         Raises:
             UsageError: a panel is to be quantised and this CPU has no instructions for it.
         """
-        with torch.device("meta"):
+        with without_weights():
             self._model = config.build()
         self._dtype = dtype
         self._bits = quantised_layers(self._model, quantize)

@@ -26,6 +26,7 @@ from triptych.checkpoint.published_files import (
 from triptych.checkpoint.published_weights import PublishedWeights
 from triptych.checkpoint.shards import SHARD_BYTES, write_shards
 from triptych.errors import CheckpointError, UsageError
+from triptych.nn.meta import without_weights
 from triptych.pairs import PairProcessor
 from triptych.published.families.scorers import SCORER_FAMILIES, find_scorer_family
 from triptych.published.family import (
@@ -67,7 +68,7 @@ def import_scorer(folder: Path, *, dtype: torch.dtype | None = torch.float32) ->
     weights = PublishedWeights(folder, lambda name: None if family.is_skipped(name) else name)
     kept = next(iter(weights.dtypes.values()), torch.float32)
     state, _ = weights.read(family.tensors(architecture.model), dtype or kept)
-    with torch.device("meta"):
+    with without_weights():
         model = architecture.model.build()
     model.load_state_dict(state, assign=True)
     tokenizer = Tokenizer.from_file(folder / TOKENIZER)

@@ -29,6 +29,7 @@ from triptych.connector import QFormer, QFormerConfig
 from triptych.errors import ConfigError
 from triptych.fusion.pairs import PairInputs, PairScores
 from triptych.nn.masks import padding_mask, prefix_mask
+from triptych.nn.meta import without_weights
 from triptych.shapes import Grid, Pixels, TokenIds, TokenMask, VisionFeatures
 from triptych.vision import ViT, ViTConfig
 
@@ -140,7 +141,7 @@ class Matcher(nn.Module):
 
     def without_pretraining(self) -> "Matcher":
         """The same model, its weights shared, without what only training needs."""
-        with torch.device("meta"):
+        with without_weights():
             heads = MatchHeads(self.connector.config.dim, self.config.shared_dim, None)
         heads.text_projection, heads.match_head = (
             self.fusion.text_projection,

@@ -17,6 +17,7 @@ from triptych.fusion.dual import DualConfig
 from triptych.fusion.matching import MatcherConfig
 from triptych.fusion.vlm import VLMConfig
 from triptych.language import DecoderConfig
+from triptych.nn.meta import without_weights
 from triptych.vision import ViTConfig
 from triptych.vision.patches import NUM_CHANNELS
 
@@ -114,7 +115,7 @@ def published_tensors(
     Raises:
         ConfigError: a parameter of ours has no place there.
     """
-    with torch.device("meta"):
+    with without_weights():
         state = config.build().state_dict()
     return _tensors(state, names, _kernel(config.vision, names.get("vision")), system)
 
@@ -127,7 +128,7 @@ def part_tensors(
     Raises:
         ConfigError: a parameter of ours has no place there.
     """
-    with torch.device("meta"):
+    with without_weights():
         state = config.build().state_dict()
     whole = {f"part.{name}": tensor for name, tensor in state.items()}
     return [

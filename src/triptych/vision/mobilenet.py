@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from triptych.errors import CheckpointError, ConfigError, ShapeError
+from triptych.nn.meta import without_weights
 from triptych.shapes import Grid, Pixels, VisionFeatures
 
 
@@ -298,7 +299,7 @@ def classifier_from_tflite_order(
 
 def tflite_order() -> list[str]:
     """Names of the published model's convolutions, in the order they run."""
-    with torch.device("meta"):
+    with without_weights():
         model = MobileNetV2Config().build()
     # Registration order is running order, in every block and in the whole.
     names = (key.rpartition(".") for key in model.state_dict())

@@ -1,17 +1,14 @@
 """Where the parameters are: counted on the meta device, so a 72B model takes no memory."""
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from triptych.architectures.scorer import ScorerConfig
 from triptych.fusion.vlm import PANELS, VLM, VLMConfig
+from triptych.nn.meta import without_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +39,6 @@ def build_on_meta(config: VLMConfig) -> VLM:
     """The model with shapes but no weights, for looking only; the last one is kept."""
     with without_weights():
         return config.build().eval().requires_grad_(False)
-
-
-@contextmanager
-def without_weights() -> Generator[None]:
-    """Modules built inside have shapes but no weights."""
-    with torch.device("meta"), _Unfilled():
-        yield
-
-
-class _Unfilled(TorchFunctionMode):
-    """Leaves out filling fresh weights: they have no memory, and even pretending takes seconds."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        if getattr(func, "__name__", "") in ("normal_", "uniform_", "trunc_normal_"):
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **(kwargs or {}))
 
 
 def count_parameters(model: nn.Module) -> Anatomy:
