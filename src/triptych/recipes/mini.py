@@ -2,7 +2,7 @@
 
     triptych train mini --out runs/mini
 
-Two CPU cores, 7 pictures a second; one H200, 850. The shipped weights took ten hours of one core
+Two CPU cores, 5.5 pictures a second; one H200, 850. The shipped weights took ten hours of one core
 and, by `benchmarks/mini_on_gpu.py`, ten minutes of the H200: attributes 99.6 % right, counts to six
 88 % (docs/mini.md has every row).
 
