@@ -83,6 +83,7 @@ MUSE = (
     "Remind me|Teach me|Show me|The point is|It matters|They ask|Just tell me]"
 )
 HERE = "[| here| in this picture| in the image| in this drawing| in the scene| on it| now]"
+COLOUR = "[colour|color]"
 END = "[?|.|]"
 
 

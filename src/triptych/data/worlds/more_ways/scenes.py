@@ -2,6 +2,7 @@
 """More ways to ask about scenes."""
 
 from triptych.data.worlds.rewording import (
+    COLOUR,
     HERE,
     Ways,
     asking,
@@ -12,7 +13,6 @@ from triptych.data.worlds.rewording import (
     whether,
 )
 
-_COLOUR = "[colour|color]"
 _PICTURE = "[picture|image|drawing|scene|photo]"
 _SHOWN = "[drawn|shown|visible|present|to be seen|among these|in view|anywhere|somewhere]"
 _SIZES = "[small, medium or large|large, medium or small|medium, small or large]"
@@ -56,7 +56,7 @@ SCENES: Ways = {
         f"In [a few|simple|your own] words, what [is in|does one see in|is drawn in] this {_PICTURE}?",
         f"[Help a blind person|Imagine I am blind|My eyes are bad]: what is in the {_PICTURE}?",
     ),
-    "attribute/colour": _attribute(_COLOUR),
+    "attribute/colour": _attribute(COLOUR),
     "attribute/shape": (
         *_attribute("[shape|form]"),
         "[What kind of thing|Which figure|What figure|Which form] is the {thing}?",

@@ -2,6 +2,7 @@
 """More ways to ask about what is written: signs, charts and documents."""
 
 from triptych.data.worlds.rewording import (
+    COLOUR,
     Ways,
     asking,
     asking_for,
@@ -10,8 +11,6 @@ from triptych.data.worlds.rewording import (
     two_steps,
     whether,
 )
-
-_COLOUR = "[colour|color]"
 
 
 def _reading(sign: str) -> tuple[str, ...]:
@@ -58,8 +57,8 @@ SIGNS: Ways = {
         *asking_for("the [number|amount|quantity] of [signs|boards]"),
     ),
     "signs/colour": (
-        *asking(f'[what|which] {_COLOUR} the ["{{text}}" sign|sign with "{{text}}"] [is|has]'),
-        *asking_for(f'the {_COLOUR} of the ["{{text}}" board|sign with "{{text}}" on it]'),
+        *asking(f'[what|which] {COLOUR} the ["{{text}}" sign|sign with "{{text}}"] [is|has]'),
+        *asking_for(f'the {COLOUR} of the ["{{text}}" board|sign with "{{text}}" on it]'),
     ),
 }
 
